@@ -1,0 +1,100 @@
+"""What a program sees of one text: its tokens and, where an annotator ran, its annotated words.
+
+Everything here is plain data, so that it can be stored, sent to a jailed process, and compared.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One token of the annotator (spaCy), with the attributes programs read. Names follow spaCy without the underscore."""
+
+    text: str
+    idx: int  # character offset of the word in the text
+    lemma: str = ""
+    pos: str = ""
+    tag: str = ""
+    dep: str = ""
+    head: int = 0  # index of the governing word; a root governs itself
+    ent_type: str = ""
+    ent_iob: str = ""
+    morph: str = ""
+    shape: str = ""
+    whitespace: str = ""
+    sent: int = 0  # index of the sentence
+    is_sent_start: bool = False
+    is_stop: bool = False
+    is_punct: bool = False
+    is_space: bool = False
+    like_num: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Text:
+    """One text as the target model reads it; n = len(tokens).
+
+    tokens are the strings of `convert_ids_to_tokens`, markers such as "▁", "Ġ" and "##" included. alignment[i] lists the
+    annotated words that share at least one character with token i (empty without an annotator and for special tokens).
+    embeddings (n, d) float32 are the rows of the model's input embedding, each of length 1.
+    """
+
+    text: str
+    tokens: tuple[str, ...]
+    ids: tuple[int, ...] = ()
+    offsets: tuple[tuple[int, int], ...] = ()  # characters [start, end) of each token; (0, 0) for special tokens
+    special: tuple[bool, ...] = ()
+    word_start: tuple[bool, ...] = ()  # the token begins a whitespace-separated word or a punctuation mark
+    words: tuple[Word, ...] = ()
+    alignment: tuple[tuple[int, ...], ...] = ()
+    annotated: bool = False
+    embeddings: np.ndarray | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    @cached_property
+    def similarity(self) -> np.ndarray:
+        """(n, n) float32: cosine of the tokens' input embeddings. Without embeddings: 1 for equal tokens, else 0."""
+        import numpy as np
+
+        if self.embeddings is None:
+            return np.array([[float(a == b) for b in self.tokens] for a in self.tokens], dtype=np.float32)
+        return np.clip(self.embeddings @ self.embeddings.T, -1, 1).astype(np.float32)
+
+
+def char_similarity(a: str, b: str) -> float:
+    """Dice coefficient of the two strings' character multisets: 2 |a ∩ b| / (|a| + |b|); 1 for two empty strings."""
+    if not a and not b:
+        return 1.0
+    return 2 * (Counter(a) & Counter(b)).total() / (len(a) + len(b))
+
+
+def plain_text(tokens: Sequence[str]) -> Text:
+    """A Text from token strings alone: offsets as if joined without spaces, word starts from the tokens' own markers."""
+    offsets, starts, at = [], [], 0
+    for i, token in enumerate(tokens):
+        offsets.append((at, at + len(token)))
+        at += len(token)
+        starts.append(i == 0 or token[:1] in "▁Ġ" or not (token.startswith("##") or token[:1].isalnum()))
+    return Text(
+        text="".join(tokens),
+        tokens=tuple(tokens),
+        ids=tuple(range(len(tokens))),
+        offsets=tuple(offsets),
+        special=tuple(t in SPECIAL for t in tokens),
+        word_start=tuple(starts),
+        alignment=((),) * len(tokens),
+    )
+
+
+SPECIAL = frozenset({"<s>", "</s>", "<pad>", "<unk>", "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "<|endoftext|>"})
