@@ -1,0 +1,329 @@
+"""The language's syntax tree: frozen, hashable, picklable. A program's text is its identity (`parse(str(p)) == p`).
+
+Sorts of expressions: number (positions are numbers), guard, text, word (an annotated word). Any of them may be missing
+(no such position, no such word, not a finite number); a comparison with something missing is false, and a rule does not act
+on a cell where its value is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, TypeVar
+
+T = TypeVar("T", bound=type)
+
+
+def _node(cls: T) -> T:
+    """A frozen dataclass whose hash is computed once: trees are dictionary keys all over the evaluator."""
+    cls = dataclass(frozen=True)(cls)  # type: ignore[assignment]
+    structural = cls.__hash__
+
+    def cached_hash(self: Any) -> int:
+        known = self.__dict__.get("_hash")
+        if known is None:
+            known = structural(self)
+            self.__dict__["_hash"] = known
+        return known
+
+    def state(self: Any) -> dict[str, Any]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # hashes of strings differ between processes
+
+    cls.__hash__ = cached_hash  # type: ignore[assignment]
+    cls.__getstate__ = state  # type: ignore[attr-defined]
+    return cls
+
+
+class Node:
+    """Base of all nodes; `at` is the (line, column) in the source, ignored by comparison."""
+
+    def __str__(self) -> str:
+        from dsl.printer import text
+
+        return text(self)  # type: ignore[arg-type]
+
+
+At = tuple[int, int] | None
+
+
+@_node
+class Num(Node):
+    value: float
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Str(Node):
+    value: str
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Bool(Node):
+    value: bool
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Name(Node):
+    """q, k, n, dist, weight, row, a variable of a range, or a name given by `let`."""
+
+    name: str
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Call(Node):
+    """A primitive of the vocabulary applied to arguments: text(k), exp(-dist), similarity(q, k)."""
+
+    name: str
+    args: tuple[Expr, ...]
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Same(Node):
+    """same(feature): feature(q) == feature(k)."""
+
+    feature: str
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Neg(Node):
+    item: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Binary(Node):
+    op: str  # + - * / // % **
+    left: Expr
+    right: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Compare(Node):
+    op: str  # == != < <= > >=
+    left: Expr
+    right: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Member(Node):
+    """item in {values}: all values are texts, or all are numbers."""
+
+    item: Expr
+    values: tuple[str | float, ...]
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Not(Node):
+    item: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class And(Node):
+    items: tuple[Expr, ...]
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Or(Node):
+    items: tuple[Expr, ...]
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class IfElse(Node):
+    """then if test else other."""
+
+    test: Expr
+    then: Expr
+    other: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Range(Node):
+    """What a variable runs over.
+
+    Positions: low..high, both inclusive, None for the text's end on that side. Words: `domain`, one of
+    Call("words", ()) all words, Call("words", (p,)), Call("children", (w,)), Call("ancestors", (w,)), Call("subtree", (w,)).
+    """
+
+    var: str
+    low: Expr | None = None
+    high: Expr | None = None
+    domain: Call | None = None
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Find(Node):
+    """first(p < q: G) or last(p < q: G): the smallest or largest position (or word) in the range where G holds, else missing."""
+
+    which: str  # first last
+    range: Range
+    guard: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Aggregate(Node):
+    """count, any, all (of a guard), sum, min, max (of a number, over the elements where the guard holds).
+
+    count is 0, any false, all true, sum 0, min and max missing over nothing. Missing numbers are left out.
+    """
+
+    kind: str
+    range: Range
+    guard: Expr | None
+    value: Expr | None = None
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Rule(Node):
+    """One operation on every cell where the guard holds; all cells at once, `weight` and `row` as they were before."""
+
+    op: str  # set add scale max min normalize
+    value: Expr | None
+    guard: Expr | None = None
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Block(Node):
+    """when G { then } else { other }: the guard is decided per cell on entry, before any rule inside acts."""
+
+    guard: Expr
+    then: tuple[Statement, ...]
+    other: tuple[Statement, ...] = ()
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Let(Node):
+    """Names a value, computed per cell where the `let` stands, until the end of the block it stands in."""
+
+    name: str
+    value: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Program(Node):
+    statements: tuple[Statement, ...]
+    at: At = field(default=None, compare=False, repr=False)
+
+    def rules(self) -> tuple[Rule, ...]:
+        """The leaf rules, however they are nested."""
+        return tuple(_rules(self.statements))
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return f"<pre>{escape(str(self))}</pre>"
+
+
+Expr = Num | Str | Bool | Name | Call | Same | Neg | Binary | Compare | Member | Not | And | Or | IfElse | Find | Aggregate
+Statement = Rule | Block | Let
+AnyNode = Expr | Range | Statement | Program
+
+Q, K, N, DIST, WEIGHT, ROW = (Name(n) for n in ("q", "k", "n", "dist", "weight", "row"))
+BUILTIN_NAMES = frozenset({"q", "k", "n", "dist", "weight", "row"})
+TRUE, FALSE = Bool(True), Bool(False)
+OPERATIONS = ("set", "add", "scale", "max", "min", "normalize")
+
+
+def _rules(statements: tuple[Statement, ...]) -> Iterator[Rule]:
+    for s in statements:
+        if isinstance(s, Rule):
+            yield s
+        elif isinstance(s, Block):
+            yield from _rules(s.then)
+            yield from _rules(s.other)
+
+
+def children(node: AnyNode) -> Iterator[AnyNode]:
+    """The nodes directly below, in source order."""
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, Node):
+            yield value  # type: ignore[misc]
+        elif isinstance(value, tuple):
+            yield from (v for v in value if isinstance(v, Node))  # type: ignore[misc]
+
+
+def walk(node: AnyNode) -> Iterator[AnyNode]:
+    """The node and everything below, parents first."""
+    todo = [node]
+    while todo:
+        here = todo.pop()
+        yield here
+        todo.extend(reversed(list(children(here))))
+
+
+def rebuild(node: Any, change: Callable[[Any], Any]) -> Any:
+    """The node with `change` applied to each node directly below; the same object where nothing changed."""
+    changes: dict[str, Any] = {}
+    for f in fields(node):
+        value = getattr(node, f.name)
+        if isinstance(value, Node):
+            new: Any = change(value)
+            if new is not value:
+                changes[f.name] = new
+        elif isinstance(value, tuple) and any(isinstance(v, Node) for v in value):
+            new = tuple(change(v) if isinstance(v, Node) else v for v in value)
+            if any(a is not b for a, b in zip(new, value, strict=True)):
+                changes[f.name] = new
+    return replace(node, **changes) if changes else node
+
+
+def substitute(node: Any, values: dict[str, Any]) -> Any:
+    """Replaces free names by expressions; names bound inside (ranges, lets) hide outer ones."""
+    if isinstance(node, Name):
+        return values.get(node.name, node)
+    if isinstance(node, Find | Aggregate):
+        inner = {name: v for name, v in values.items() if name != node.range.var}
+        bounds = rebuild(node.range, lambda x: substitute(x, values))
+        parts: dict[str, Any] = {"range": bounds}
+        for part in ("guard", "value"):
+            below = getattr(node, part, None)
+            if below is not None:
+                parts[part] = substitute(below, inner)
+        return replace(node, **parts)
+    return rebuild(node, lambda x: substitute(x, values))
+
+
+def free_names(node: AnyNode) -> frozenset[str]:
+    """Names used and not bound inside; `dist` counts as q and k, same(f) too."""
+    known = node.__dict__.get("_free")
+    if known is None:
+        known = frozenset(_free(node))
+        node.__dict__["_free"] = known
+    return known
+
+
+def _free(node: AnyNode) -> set[str]:
+    if isinstance(node, Name):
+        return {"q", "k"} if node.name == "dist" else {node.name}
+    if isinstance(node, Same):
+        return {"q", "k"}
+    if isinstance(node, Call) and node.name == "weight":
+        return {"weight"}.union(*(free_names(a) for a in node.args))
+    if isinstance(node, Find | Aggregate):
+        inside: set[str] = set()
+        for part in (node.guard, getattr(node, "value", None)):
+            if part is not None:
+                inside |= free_names(part)
+        return (inside - {node.range.var}) | set(free_names(node.range))
+    result: set[str] = set()
+    for below in children(node):
+        result |= free_names(below)
+    return result
