@@ -1,0 +1,59 @@
+"""The attention-pattern language: parse, check, simplify, print and evaluate programs; lift Python into it."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from dsl.errors import LanguageError
+from dsl.nodes import Program
+from dsl.text import Text, Word
+
+if TYPE_CHECKING:
+    from dsl.batch import Batch
+    from dsl.complexity import complexity
+    from dsl.english import english
+    from dsl.evaluate import evaluate
+    from dsl.lift import Refusal, lift
+    from dsl.parser import parse, parse_expression
+    from dsl.python import to_module, to_python
+    from dsl.simplify import simplify
+
+# Loaded on first use: numpy and lark cost more than the rest of the package together.
+_LAZY = {
+    "Batch": "dsl.batch",
+    "Refusal": "dsl.lift",
+    "complexity": "dsl.complexity",
+    "english": "dsl.english",
+    "evaluate": "dsl.evaluate",
+    "lift": "dsl.lift",
+    "parse": "dsl.parser",
+    "parse_expression": "dsl.parser",
+    "simplify": "dsl.simplify",
+    "to_module": "dsl.python",
+    "to_python": "dsl.python",
+}
+
+__all__ = [
+    "Batch",
+    "LanguageError",
+    "Program",
+    "Refusal",
+    "Text",
+    "Word",
+    "complexity",
+    "english",
+    "evaluate",
+    "lift",
+    "parse",
+    "parse_expression",
+    "simplify",
+    "to_module",
+    "to_python",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'dsl' has no attribute {name!r}")
+    value = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value  # a submodule of the same name must not hide the function
+    return value

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T", bound=type)
 
 
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def _node(cls: T) -> T:
     """A frozen dataclass whose hash is computed once: trees are dictionary keys all over the evaluator."""
     cls = dataclass(frozen=True)(cls)  # type: ignore[assignment]
@@ -165,7 +166,7 @@ class Range(Node):
 
 @_node
 class Find(Node):
-    """first(p < q: G) or last(p < q: G): the smallest or largest position (or word) in the range where G holds, else missing."""
+    """first(p < q: G) or last(p < q: G): the smallest or largest position (or word) of the range where G holds."""
 
     which: str  # first last
     range: Range

@@ -4,8 +4,8 @@ The parser's names, the checker, the evaluators, the mutation operators, the Eng
 prompt derive from `VOCABULARY`; adding a primitive is one entry here.
 
 Sorts of arguments and results: "number" (positions are numbers), "guard", "text", "word", "words" (what a word variable may run
-over). Where a text is expected and a position or a word is given, its token string or its text is meant: lower(k) = lower(text(k)).
-Where a word is expected and a position is given, its first annotated word is meant: pos(k) = pos(word(k)).
+over). Where a text is expected and a position or a word is given, its token string or its text is meant: lower(k) stands for
+lower(text(k)). Where a word is expected and a position is given, its first annotated word is meant: pos(k) = pos(word(k)).
 """
 
 from __future__ import annotations
@@ -422,7 +422,7 @@ VOCABULARY: dict[str, Primitive] = {p.name: p for p in _entries()}
 ALIASES: dict[str, str] = {
     "head_of": "head({1}) == word({0})",
     "child_of": "head({0}) == word({1})",
-    "ancestor_of": "any(w in ancestors({1}): w == word({0}))",
+    "ancestor_of": "any(_a in ancestors({1}): _a == word({0}))",
     "same_sentence": "same(sentence)",
 }
 
