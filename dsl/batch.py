@@ -85,7 +85,7 @@ class Batch:
         return self._pointwise[key]
 
     def membership(self, key: str, evaluate: Callable[[Text, int | None], list[int]], over_words: bool | None) -> np.ndarray:
-        """(B, X, W) bool: which words range `key` holds for each word (True), position (False), or for the text (None, X = 1)."""
+        """(B, X, W) bool: the words that range `key` holds for each word (True), position (False), or the text (None: X = 1)."""
         name = f"{key} {over_words}"
         if name not in self._pointwise:
             size = 1 if over_words is None else self.words if over_words else self.size

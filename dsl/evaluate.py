@@ -43,7 +43,6 @@ from dsl.nodes import (
     Statement,
     Str,
     free_names,
-    rebuild,
     substitute,
 )
 from dsl.ranges import over_range
@@ -112,7 +111,7 @@ def _inlined(program: Program) -> Program:
                 case Block(guard, then, other):
                     result.append(Block(substitute(guard, names), within(then, names), within(other, names)))
                 case Rule():
-                    result.append(rebuild(s, lambda x, names=names: substitute(x, names)) if names else s)
+                    result.append(substitute(s, names) if names else s)
         return tuple(result)
 
     return Program(within(program.statements, {}))
@@ -180,7 +179,7 @@ class _State:
     """Where evaluation stands: the weights so far, and the names bound by ranges and impure lets."""
 
     batch: Batch
-    weights: np.ndarray = field(default=None)  # type: ignore[assignment]
+    weights: Any = None  # (B, Q, K) float32; zeros at the start
     sorts: Scope = field(default_factory=dict)
     bound: dict[str, np.ndarray] = field(default_factory=dict)
     depth: int = 0  # range variables in scope
@@ -382,9 +381,9 @@ class _State:
     def _strings(self, primitive: Any, arrays: list[np.ndarray]) -> np.ndarray:
         """A function of strings, computed once per distinct combination of arguments."""
         texts = [a.dtype == np.int32 for a in arrays]
-        arrays = np.broadcast_arrays(*arrays)
-        shape = arrays[0].shape
-        flat = [a.ravel() for a in arrays]
+        full = np.broadcast_arrays(*arrays)
+        shape = full[0].shape
+        flat = [a.ravel() for a in full]
         missing = _folded(np.logical_or, [a == MISSING if t else np.isnan(a) for a, t in zip(flat, texts, strict=True)])
         combined = np.zeros(len(flat[0]), np.int64)
         for a in flat:

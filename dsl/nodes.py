@@ -17,21 +17,21 @@ T = TypeVar("T", bound=type)
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def _node(cls: T) -> T:
     """A frozen dataclass whose hash is computed once: trees are dictionary keys all over the evaluator."""
-    cls = dataclass(frozen=True)(cls)  # type: ignore[assignment]
-    structural = cls.__hash__
+    cls = dataclass(frozen=True)(cls)  # type: ignore
+    structural: Any = cls.__hash__
 
     def cached_hash(self: Any) -> int:
         known = self.__dict__.get("_hash")
         if known is None:
             known = structural(self)
             self.__dict__["_hash"] = known
-        return known
+        return int(known)
 
     def state(self: Any) -> dict[str, Any]:
         return {f.name: getattr(self, f.name) for f in fields(self)}  # hashes of strings differ between processes
 
     cls.__hash__ = cached_hash  # type: ignore[assignment]
-    cls.__getstate__ = state  # type: ignore[attr-defined]
+    cls.__getstate__ = state  # type: ignore[method-assign, assignment]
     return cls
 
 

@@ -99,7 +99,7 @@ def _tree(source: str, start: str) -> Any:
     except UnexpectedToken as e:
         raise LanguageError(_unexpected(str(e.token), set(e.accepts or e.expected)), e.line, e.column) from None
     except UnexpectedCharacters as e:
-        raise LanguageError(f"{source[e.pos_in_stream]!r} has no meaning here", e.line, e.column) from None
+        raise LanguageError(f"{e.char!r} has no meaning here", e.line, e.column) from None
     except UnexpectedInput as e:  # the text ends too early
         raise LanguageError("the program ends too early", e.line, e.column) from None
     _refuse_deep(tree)
@@ -324,7 +324,8 @@ _FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 def _bounded(name: str, bounds: dict[str, Expr], refuse: Any, at: Any) -> Range:
-    low = high = None
+    low: Expr | None = None
+    high: Expr | None = None
     for op, bound in bounds.items():
         match op:
             case "<":

@@ -146,18 +146,22 @@ def _range(over: Range) -> str:
     var = over.var
     if over.domain is not None:
         return f"{var} in {_expr(over.domain, _IF)}"
-    below = above = None
+    below = None
     if over.high is not None:
-        below = f"< {_expr(over.high.left, _SUM)}" if _is_step(over.high, "-") else f"<= {_expr(over.high, _SUM)}"
+        stepped = _step(over.high, "-")
+        below = f"<= {_expr(over.high, _SUM)}" if stepped is None else f"< {_expr(stepped, _SUM)}"
     if over.low is None:
         return f"{var} {below}" if below else var
-    strict = _is_step(over.low, "+")
-    above = _expr(over.low.left if strict else over.low, _SUM)
+    stepped = _step(over.low, "+")
+    strict = stepped is not None
+    above = _expr(over.low if stepped is None else stepped, _SUM)
     if below is None:
         return f"{var} {'>' if strict else '>='} {above}"
     return f"{above} {'<' if strict else '<='} {var} {below}"
 
 
-def _is_step(bound: Expr, op: str) -> bool:
-    """x + 1 or x - 1, as the parser writes p > x and p < x."""
-    return isinstance(bound, Binary) and bound.op == op and bound.right == Num(1.0)
+def _step(bound: Expr, op: str) -> Expr | None:
+    """The x of x + 1 or x - 1, as the parser writes p > x and p < x; None for other bounds."""
+    if isinstance(bound, Binary) and bound.op == op and bound.right == Num(1.0):
+        return bound.left
+    return None

@@ -140,7 +140,8 @@ def _product(kind: str, over: Range, guard: Expr, number: Expr | None, limits: A
     inside = _inside(over, limits, at, state)
     if inside.shape[-1] > 1 and inside.shape[-2] > 1:
         return None
-    rows, columns = [], []
+    rows: list[np.ndarray] = []
+    columns: list[np.ndarray] = []
     for item in items:
         holds = inner.value(item)
         (columns if holds.shape[-1] > 1 else rows).append(holds)
@@ -176,7 +177,7 @@ def _with_axis(kind: str, over: Range, guard: Expr, number: Expr | None, limits:
     if cells > AXIS_CELLS:
         return _looped(kind, over, guard, number, inside, size, state)
     holds = inside & inner.value(guard)
-    values = None
+    values: Any = None
     if number is not None:
         values = inner.value(number)
         holds = holds & ~np.isnan(values)
@@ -194,7 +195,6 @@ def _with_axis(kind: str, over: Range, guard: Expr, number: Expr | None, limits:
             out_of_reach = np.inf if kind == "first" else -np.inf
             found = np.where(holds, where, out_of_reach)
             return _found(found.min(0) if kind == "first" else found.max(0), over)
-    assert values is not None
     reach = np.where(holds, values, np.inf if kind == "min" else -np.inf)
     extreme = reach.min(0) if kind == "min" else reach.max(0)
     return np.where(np.isfinite(extreme), extreme, np.nan)
