@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +70,30 @@ class Text:
         if self.embeddings is None:
             return np.array([[float(a == b) for b in self.tokens] for a in self.tokens], dtype=np.float32)
         return np.clip(self.embeddings @ self.embeddings.T, -1, 1).astype(np.float32)
+
+
+def to_data(text: Text) -> dict[str, Any]:
+    """The text as JSON values, without embeddings and similarity (arrays are stored apart)."""
+    data = {f.name: getattr(text, f.name) for f in fields(text) if f.name != "embeddings"}
+    return {**data, "words": [list(astuple(w)) for w in text.words]}
+
+
+def from_data(data: dict[str, Any], similarity: np.ndarray | None = None) -> Text:
+    """The inverse of `to_data`, with the (n, n) similarity in place of the embeddings it came from."""
+    text = Text(
+        text=data["text"],
+        tokens=tuple(data["tokens"]),
+        ids=tuple(data["ids"]),
+        offsets=tuple((a, b) for a, b in data["offsets"]),
+        special=tuple(data["special"]),
+        word_start=tuple(data["word_start"]),
+        words=tuple(Word(*w) for w in data["words"]),
+        alignment=tuple(tuple(a) for a in data["alignment"]),
+        annotated=data["annotated"],
+    )
+    if similarity is not None:
+        text.__dict__["similarity"] = similarity  # where the cached property keeps it
+    return text
 
 
 def char_similarity(a: str, b: str) -> float:

@@ -1,0 +1,48 @@
+"""`headscript show RUN [L2H3]`: the library of a run, or one head."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+from harness import output
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run folder")
+    parser.add_argument("head", nargs="?", metavar="L2H3", help="one head in detail")
+    parser.add_argument("--python", action="store_true", help="the program as a Python function")
+
+
+def main(args: Namespace) -> int:
+    from harness.session import open_run, outcome_of
+    from harness.summary import head_page, run_table, with_time
+
+    session = open_run(args.run)
+    outcome = with_time(session, outcome_of(session))
+    if args.head is None:
+        if args.json:
+            output.document(outcome)
+        else:
+            print(run_table(outcome))
+        return 0
+    record = find_head(outcome, args.head)
+    if args.json:
+        output.document(record)
+    elif args.python:
+        from dsl import parse, to_python
+
+        print(to_python(parse(record["program"])))
+    else:
+        print(head_page(session, record))
+    return 0
+
+
+def find_head(outcome: dict, name: str) -> dict:
+    """The record of a head such as L2H3. Raises UsageError where the run has no such head."""
+    from harness.errors import UsageError
+
+    for record in outcome["heads"]:
+        if f"L{record['layer']}H{record['head']}" == name.strip().upper():
+            return record
+    known = [f"L{r['layer']}H{r['head']}" for r in outcome["heads"]]
+    raise UsageError(f"no head {name} in this run; it has {known[0]} to {known[-1]}")

@@ -1,0 +1,61 @@
+"""What commands print: JSON documents on stdout, messages and progress on stderr, tables that fit 80 columns."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+
+def document(data: Any) -> None:
+    """The one JSON document of a command with --json."""
+    json.dump(data, sys.stdout, ensure_ascii=False, indent=1)
+    print()
+
+
+def note(message: str) -> None:
+    """A line for the person, never on stdout."""
+    print(f"headscript: {message}", file=sys.stderr, flush=True)
+
+
+def table(rows: Sequence[Sequence[Any]], header: Sequence[str], right: Sequence[bool]) -> str:
+    """Plain columns: numbers to the right, two spaces between, no line longer than its content."""
+    cells = [[str(c) for c in row] for row in (header, *rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    lines = []
+    for row in cells:
+        parts = [c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)]
+        lines.append("  ".join(parts).rstrip())
+    lines.insert(1, "  ".join("-" * w for w in widths))
+    return "\n".join(lines)
+
+
+def cut(text: str, width: int) -> str:
+    """One line of at most `width` characters."""
+    flat = "; ".join(text.splitlines())
+    return flat if len(flat) <= width else flat[: width - 1] + "…"
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Any]:
+    """A progress bar on stderr (lines without a terminal); yields update(done, text)."""
+    if not sys.stderr.isatty():
+        last = [-1]
+
+        def plain(done: int, text: str = "") -> None:
+            tenth = 10 * done // max(total, 1)
+            if tenth != last[0]:
+                last[0] = tenth
+                print(f"headscript: {label} {done}/{total} {text}".rstrip(), file=sys.stderr, flush=True)
+
+        yield plain
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(), TextColumn("{task.fields[text]}"))
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=total, text="")
+        yield lambda done, text="": bar.update(task, completed=done, text=text)

@@ -1,0 +1,174 @@
+"""A run on this machine: its folder, its texts, its attention patterns, and, where a command needs it, its model."""
+
+from __future__ import annotations
+
+import platform
+from argparse import Namespace
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import output
+from harness.errors import UserError
+from search.folder import SPLITS, RunFolder
+
+if TYPE_CHECKING:
+    from dsl.text import Text
+    from harness.attention import AttentionStore
+    from harness.targets import Target
+
+VERSIONS = ("headscript", "torch", "transformers", "numpy", "lark", "spacy")
+
+
+@dataclass
+class Session:
+    """A run folder opened. What is expensive (model, patterns) is loaded when it is first asked for."""
+
+    folder: RunFolder
+    device: str = "cpu"
+    description: dict[str, Any] = field(default_factory=dict)
+    loaded: Target | None = field(default=None, repr=False)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.description["settings"]
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """What the user called things: target, text, annotator."""
+        return self.description["names"]
+
+    @cached_property
+    def target(self) -> Target:
+        """The run's model. Raises UserError if it is not the one the run was made with."""
+        from harness.targets import load_target
+
+        target = self.loaded or load_target(self.names["target"], self.device)
+        check_same(target, self)
+        return target
+
+    def texts(self, split: str) -> tuple[Text, ...]:
+        """The texts of a split as the run read them."""
+        return self.folder.texts(split)
+
+    def store(self, split: str) -> AttentionStore:
+        """The attention patterns of a split: from the cache, or read from the model again."""
+        from harness.attention import AttentionStore, default_cache_dir, extract
+
+        name = f"attention/{split}.json"
+        if self.folder.has(name):
+            known = self.folder.read(name)
+            store = AttentionStore(Path(known["path"]), known["layers"], known["heads"], tuple(known["lengths"]))
+            if store.path.exists():
+                return store
+        texts = self.texts(split)
+        with output.progress(f"reading attention on {split}", len(texts)) as update:
+            store = extract(self.target, texts, default_cache_dir(), progress=update)
+        self.folder.write(name, {"path": str(store.path), "layers": store.layers, "heads": store.heads, "lengths": store.lengths})
+        return store
+
+
+def open_run(path: str | Path, device: str = "cpu") -> Session:
+    """The session of an existing run folder. Raises FolderError, one line, for anything else."""
+    folder = RunFolder(Path(path))
+    return Session(folder, device, folder.description())
+
+
+def outcome_of(session: Session) -> dict[str, Any]:
+    """The run's result. Raises UserError if it has not finished."""
+    if not session.folder.has("result.json"):
+        raise UserError(f"{session.folder.path}: the run is not finished; go on with: headscript run --out {session.folder.path} …")
+    return session.folder.read("result.json")
+
+
+def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) -> Session:
+    """Loads target and texts, reads the attention patterns, and begins (or goes on with) the run folder.
+
+    `extra` are further settings that the outcome depends on. Raises UserError or FolderError, one line, before anything is written
+    where something cannot be used.
+    """
+    from harness.annotate import load_annotator
+    from harness.targets import load_target, parse_heads, prepare
+    from harness.texts import load_texts
+
+    check_writable(path)
+    annotator = load_annotator(args.annotator) if args.annotator else None
+    splits = load_texts(args.text, args.seed)
+    target = load_target(args.target, args.device)
+    heads = parse_heads(args.heads, target.layers, target.heads)
+    notes = list(splits.notes)
+    prepared = {}
+    for split in SPLITS:
+        prepared[split], more = prepare(target, getattr(splits, split), args.max_tokens, annotator)
+        notes += [f"{split}: {line}" for line in more]
+    for line in notes:
+        output.note(line)
+    session = Session(RunFolder(path), args.device, loaded=target)
+    session.description = {
+        "settings": {
+            "target": target.fingerprint,
+            "text": splits.fingerprint,
+            "heads": [list(h) for h in heads],
+            "seed": args.seed,
+            "max_tokens": args.max_tokens,
+            "library_size": args.library_size,
+            "evaluations": args.evaluations,
+            "annotator": annotator.version if annotator else None,
+            **(extra or {}),
+        },
+        "names": {
+            "target": args.target if args.target == "demo" else _portable(args.target),
+            "text": args.text if args.text == "demo" else _portable(args.text),
+            "annotator": args.annotator and _portable(args.annotator),
+        },
+        "model": {"layers": target.layers, "heads": target.heads, "causal": target.causal, "windows": list(target.windows)},
+        "versions": versions(),
+        "notes": notes,
+    }
+    session.folder.start(session.description)
+    for split in SPLITS:
+        if not session.folder.has(f"texts/{split}.json"):
+            session.folder.write_texts(split, prepared[split])
+        session.store(split)
+    return session
+
+
+def check_same(target: Target, session: Session) -> None:
+    """Raises UserError unless the target is the model of the run."""
+    if target.fingerprint != session.settings["target"]:
+        raise UserError(
+            f"{session.folder.path}: made with another model than {target.name} "
+            f"({session.settings['target']}, this one is {target.fingerprint}); give the run's own model"
+        )
+
+
+def check_writable(path: Path) -> None:
+    """Raises UserError where the run folder cannot be made or written, before any work is done."""
+    import os
+
+    there = path
+    while not there.exists() and there != there.parent:
+        there = there.parent
+    if path.exists() and not path.is_dir():
+        raise UserError(f"{path}: not a folder; name another one with --out")
+    if not os.access(there, os.W_OK):
+        raise UserError(f"{there}: no permission to write here; name another folder with --out")
+
+
+def versions() -> dict[str, str]:
+    """Versions of what a result depends on, and the platform."""
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _portable(name: str) -> str:
+    """An absolute path for what is here, so that the run can be used from any folder; anything else is a hub id."""
+    path = Path(name).expanduser()
+    return str(path.resolve()) if path.exists() else name
