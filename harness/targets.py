@@ -1,0 +1,375 @@
+"""Target models: any encoder-only or decoder-only transformer of Hugging Face, by id or folder, ready to be read.
+
+Models are loaded with eager attention (the only implementation that returns attention patterns), in float32, in
+evaluation mode, with a tokenizer that pads and truncates on the right. Loading a folder never touches the network.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.errors import UsageError, UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from dsl.text import Text
+    from harness.annotate import Annotator
+
+DEMO = Path(__file__).parent / "demo" / "model"
+HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+HEADS = re.compile(r"L(\d+)(?:H(\d+))?", re.IGNORECASE)
+MIN_TOKENS = 3  # a shorter text has no attention worth explaining
+VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache"}  # say nothing of the model
+PROBE = 32  # tokens of the probe that measures heads, causality and windows
+PROBE_WINDOW = 512  # windows up to this size are measured; wider ones are taken from the configuration
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """A model whose attention heads are to be explained, and what was measured of it."""
+
+    name: str  # as the user gave it
+    model: Any = field(repr=False)  # transformers.PreTrainedModel
+    tokenizer: Any = field(repr=False)
+    layers: int
+    heads: int  # query heads per layer
+    causal: bool  # no query attends to a later position, in any layer
+    context: int | None  # the most tokens the model takes
+    windows: tuple[int | None, ...]  # per layer: attention reaches |q - k| < window; None: everywhere
+    lm_head: bool  # the model predicts tokens: the next one if causal, else masked ones
+    device: str
+    padding: bool  # right padding leaves the tokens' attention as it is (not so where convolutions mix neighbours)
+    fingerprint: str  # of configuration, weights and vocabulary; the same wherever the files lie
+
+    def embed(self, ids: Sequence[int]) -> np.ndarray:
+        """(n, d) float32: the input embedding's rows of these tokens, each of length 1 (a row of zeros stays so)."""
+        import torch
+
+        with torch.no_grad():
+            weight = self.model.get_input_embeddings().weight
+            rows = weight[torch.tensor(ids, device=weight.device)].float()  # (n, d)
+            return torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
+
+
+def load_target(spec: str, device: str = "cpu") -> Target:
+    """The target "demo", a folder, or a Hugging Face id. Raises UserError, one line, for what cannot be used."""
+    import torch
+
+    _check_device(device)
+    with quiet():
+        source, offline = _locate(spec)
+        config = _load(spec, "configuration", "AutoConfig", source, local_files_only=offline)
+        if getattr(config, "is_encoder_decoder", False):
+            raise UserError(f"{spec}: an encoder-decoder model; give an encoder-only or a decoder-only one")
+        tokenizer = _load(spec, "tokenizer", "AutoTokenizer", source, local_files_only=offline)
+        _set_up(tokenizer, spec)
+        model, lm_head, absent = _load_model(spec, source, offline, config)
+        model = model.float().eval().requires_grad_(False).to(device)
+        model.config.use_cache = False  # whole texts in one pass
+        context = _context(config, model, tokenizer)
+        probe = _probe(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
+        return Target(
+            name=spec,
+            model=model,
+            tokenizer=tokenizer,
+            layers=probe.shape[0],
+            heads=probe.shape[1],
+            causal=not torch.triu(probe, diagonal=1).any().item(),
+            context=context,
+            windows=_windows(model, spec, probe, context),
+            lm_head=lm_head,
+            device=device,
+            padding=_bears_padding(model, probe),
+            fingerprint=_fingerprint(model, tokenizer, absent),
+        )
+
+
+def prepare(
+    target: Target, raw_texts: Sequence[str], max_tokens: int, annotator: Annotator | None = None
+) -> tuple[tuple[Text, ...], list[str]]:
+    """Texts as the target reads them, with embeddings and, given an annotator, words; and notes of what was changed.
+
+    A text is cut at `max_tokens`, and at the model's context where that is less; one of under three tokens, the special
+    ones not counted, is dropped. Raises UserError where no text remains.
+    """
+    from harness.annotate import annotate
+    from harness.tokens import view
+
+    if max_tokens < MIN_TOKENS:
+        raise UsageError(f"--max-tokens {max_tokens}: at least {MIN_TOKENS} tokens are needed")
+    limit = min(max_tokens, target.context or max_tokens)
+    texts, cut, short = [], 0, 0
+    for raw in raw_texts:
+        text = view(target.tokenizer, raw, limit)
+        if len(text) - sum(text.special) < MIN_TOKENS:
+            short += 1
+        else:
+            texts.append(text)
+            cut += text.text != raw
+    if not texts:
+        raise UserError(f"no text of at least {MIN_TOKENS} tokens")
+    notes = []
+    if short:
+        notes.append(f"{short} of {len(raw_texts)} texts dropped: under {MIN_TOKENS} tokens")
+    if cut:
+        reason = f"the context of {target.name}" if limit < max_tokens else "--max-tokens"
+        notes.append(f"{cut} of {len(texts)} texts cut at {limit} tokens ({reason})")
+    if annotator is not None:
+        texts = list(annotate(texts, annotator))
+    return tuple(replace(text, embeddings=target.embed(text.ids)) for text in texts), notes
+
+
+def parse_heads(spec: str, layers: int, heads: int) -> tuple[tuple[int, int], ...]:
+    """(layer, head) pairs in ascending order from "all", "L2" (a whole layer), "L2H3", or several with commas between.
+
+    Raises UsageError for a head that does not exist.
+
+    >>> parse_heads("L1, L0H1", layers=2, heads=2)
+    ((0, 1), (1, 0), (1, 1))
+    """
+    chosen: set[tuple[int, int]] = set()
+    for part in spec.split(","):
+        match = HEADS.fullmatch(part.strip())
+        if part.strip().lower() == "all":
+            chosen.update((layer, head) for layer in range(layers) for head in range(heads))
+        elif not match:
+            raise UsageError(f'head "{part.strip()}": expected all, L2 (a layer) or L2H3 (a head)')
+        else:
+            layer = int(match[1])
+            wanted = range(heads) if match[2] is None else [int(match[2])]
+            if layer >= layers or max(wanted) >= heads:
+                raise UsageError(f"no head {part.strip()}: the model has L0H0 to L{layers - 1}H{heads - 1}")
+            chosen.update((layer, head) for head in wanted)
+    return tuple(sorted(chosen))
+
+
+def attentions(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Per layer (B, H, Q, K): the attention patterns of right-padded ids (B, Q), where mask (B, Q) is 1 for tokens.
+
+    The model's body alone is run: the logits over the vocabulary would often be larger than the patterns.
+    """
+    import torch
+
+    with torch.inference_mode():
+        return model.base_model(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps the loading libraries from writing progress bars, tables and warnings."""
+    import huggingface_hub.utils as hub
+    from transformers.utils import logging
+
+    verbosity, bars, hub_bars = logging.get_verbosity(), logging.is_progress_bar_enabled(), hub.are_progress_bars_disabled()
+    hub_verbosity = hub.logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    hub.logging.set_verbosity_error()
+    hub.disable_progress_bars()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.set_verbosity(verbosity)
+        hub.logging.set_verbosity(hub_verbosity)
+        if bars:
+            logging.enable_progress_bar()
+        if not hub_bars:
+            hub.enable_progress_bars()
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError as error:
+        raise UsageError(f"--device {device}: no such device; give cpu or cuda") from error
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"--device {device}: no CUDA device is available here; give cpu")
+
+
+def _locate(spec: str) -> tuple[str, bool]:
+    """What to hand to from_pretrained, and whether to keep off the network."""
+    path = DEMO if spec == "demo" else Path(spec).expanduser()
+    if path.is_dir():
+        return str(path), True
+    if spec == "demo" or path.exists() or not HUB_ID.fullmatch(spec):
+        raise UserError(f"{spec}: no such model folder")
+    import huggingface_hub
+
+    try:
+        # Asked first because it answers at once; from_pretrained would try again for most of a minute.
+        huggingface_hub.HfApi().model_info(spec, timeout=10)
+    except huggingface_hub.errors.RepositoryNotFoundError as error:
+        raise UserError(f"{spec}: neither a folder here nor a model on the hub (or not one that you may read)") from error
+    except Exception:  # no network, in whichever way: what an earlier run downloaded can still be used
+        if not huggingface_hub.try_to_load_from_cache(spec, "config.json"):
+            raise UserError(f"{spec}: neither a folder here nor a downloaded model, and the hub cannot be reached") from None
+        return spec, True
+    return spec, False
+
+
+def _load(spec: str, what: str, auto: str, source: str, **options: Any) -> Any:
+    """transformers.<auto>.from_pretrained, with every failure as one line that says `what` failed."""
+    import transformers
+
+    try:
+        return getattr(transformers, auto).from_pretrained(source, **options)
+    except Exception as error:  # OSError, ValueError, RuntimeError, SafetensorError, KeyError …: damage has many shapes
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise UserError(f"{spec}: the {what} cannot be loaded ({reason[:200]})") from error
+
+
+def _set_up(tokenizer: Any, spec: str) -> None:
+    """Right padding and truncation; refuses what transformers returns where a folder has no vocabulary."""
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise UserError(f"{spec}: the tokenizer is missing (no vocabulary); add its files, such as tokenizer.json")
+    tokenizer.padding_side = tokenizer.truncation_side = "right"
+
+
+def _load_model(spec: str, source: str, offline: bool, config: Any) -> tuple[Any, bool, set[str]]:
+    """The model, whether it predicts tokens, and the names of weights that the checkpoint lacks and attention ignores."""
+    import torch
+
+    options: dict[str, Any] = {
+        "local_files_only": offline,
+        "attn_implementation": "eager",
+        "dtype": torch.float32,
+        "output_loading_info": True,
+    }
+    auto = _auto_class(config)
+    if auto:
+        model, info = _load(spec, "model", auto, source, **options)
+        prefix = f"{model.base_model_prefix}."
+        if not info["missing_keys"]:
+            return model, True, set()
+        if all(key.startswith(prefix) for key in info["missing_keys"]):
+            raise _incomplete(spec, info["missing_keys"])
+    model, info = _load(spec, "model", "AutoModel", source, **options)
+    missing = {key for key in info["missing_keys"] if "pooler" not in key}  # a pooler comes after all attention
+    if missing:
+        raise _incomplete(spec, missing)
+    return model, False, set(info["missing_keys"])
+
+
+def _auto_class(config: Any) -> str | None:
+    """The class with a language-model head, by what the checkpoint names, else by what exists for the architecture."""
+    from transformers.models.auto import modeling_auto
+
+    causal = modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    masked = modeling_auto.MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    named = (config.architectures or [""])[0]
+    if named in causal.values() or (config.model_type in causal and config.model_type not in masked):
+        return "AutoModelForCausalLM"
+    if config.model_type in masked:
+        return "AutoModelForCausalLM" if getattr(config, "is_decoder", False) else "AutoModelForMaskedLM"
+    return None
+
+
+def _incomplete(spec: str, missing: set[str]) -> UserError:
+    return UserError(f"{spec}: the weights are incomplete ({len(missing)} missing, such as {min(missing)})")
+
+
+def _probe(model: Any, spec: str, n: int) -> torch.Tensor:
+    """(layers, heads, n, n): attention on n arbitrary tokens; refuses a model that returns no such thing."""
+    import torch
+
+    kind = model.config.model_type
+    ids = _arbitrary_ids(model, n)
+    try:
+        found = attentions(model, ids, torch.ones_like(ids))
+    except (TypeError, AttributeError, KeyError):  # an argument or a result that only models with attention have
+        found = None
+    except Exception as error:
+        raise UserError(f"{spec}: the model cannot be run ({str(error).splitlines()[0]})") from error
+    layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
+    if not found or any(a is None for a in found) or len(found) != (layers or len(found)):
+        raise UserError(f"{spec}: no attention in every layer ({kind}); give a transformer with attention")
+    if len({a.shape for a in found}) > 1 or found[0].ndim != 4 or found[0].shape[-2:] != (n, n):
+        raise UserError(f"{spec}: {kind} does not return one attention matrix for each head")
+    stacked = torch.stack([a[0].float() for a in found]).cpu()
+    if not stacked.isfinite().all():
+        raise UserError(f"{spec}: the attention is not finite; the weights are damaged")
+    if stacked.min() < 0 or stacked.sum(-1).max() > 1.001:
+        raise UserError(f"{spec}: {kind} returns scores, not attention probabilities")
+    return stacked
+
+
+def _arbitrary_ids(model: Any, n: int) -> torch.Tensor:
+    """(1, n): token ids spread over the vocabulary."""
+    import torch
+
+    return (torch.arange(1, n + 1) * 7919 % model.get_input_embeddings().weight.shape[0])[None].to(model.device)
+
+
+def _bears_padding(model: Any, probe: torch.Tensor) -> bool:
+    """Whether the first half of the probe's tokens has the same attention with the other half masked as alone."""
+    import torch
+
+    ids = _arbitrary_ids(model, probe.shape[-1])
+    n = ids.shape[1] // 2
+    mask = (torch.arange(ids.shape[1], device=ids.device) < n).long()[None]
+    padded, alone = attentions(model, ids, mask), attentions(model, ids[:, :n], mask[:, :n])
+    return all(torch.allclose(a[..., :n, :n], b, atol=1e-4) for a, b in zip(padded, alone, strict=True))
+
+
+def _context(config: Any, model: Any, tokenizer: Any) -> int | None:
+    """The most tokens that model and tokenizer take; None without a limit."""
+    import torch
+
+    text = config.get_text_config()
+    names = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
+    limit = next((value for name in names if isinstance(value := getattr(text, name, None), int) and value > 0), None)
+    if limit is not None:
+        # RoBERTa and its kin count positions from padding_idx + 1, so that many rows are never reached.
+        for name, module in model.named_modules():
+            if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
+                limit = min(limit, module.num_embeddings - (module.padding_idx + 1 if module.padding_idx is not None else 0))
+    limits = [n for n in (limit, tokenizer.model_max_length) if n is not None and n < 10**9]
+    return min(limits, default=None)
+
+
+def _windows(model: Any, spec: str, probe: torch.Tensor, context: int | None) -> tuple[int | None, ...]:
+    """Per layer the sliding window w, where attention reaches |q - k| < w only; None without one."""
+    import torch
+
+    config = model.config.get_text_config()
+    names = ("sliding_window", "window_size", "attention_chunk_size")
+    told = next((value for name in names if isinstance(value := getattr(config, name, None), int)), None)
+    if told is not None and told <= PROBE_WINDOW:
+        probe = _probe(model, spec, min(told + 8, context or told + 8))
+    n = probe.shape[-1]
+    distance = (torch.arange(n)[:, None] - torch.arange(n)).abs()  # (n, n)
+    reach = ((probe > 0).any(1) * distance).flatten(1).amax(1).tolist()  # (layers,)
+    windows = [r + 1 if r < n - 6 else None for r in reach]  # a single distance without mass may be chance
+    if told is not None and told > PROBE_WINDOW and getattr(config, "use_sliding_window", True) is not False:
+        kinds = getattr(config, "layer_types", None) or ["sliding_attention"] * len(windows)
+        windows = [told if kind != "full_attention" else w for kind, w in zip(kinds, windows, strict=True)]
+    return tuple(windows)
+
+
+def _fingerprint(model: Any, tokenizer: Any, absent: set[str]) -> str:
+    """Hash of configuration, weights and vocabulary. `absent` weights are random, so they do not count."""
+    config = {k: v for k, v in model.config.to_dict().items() if k not in VOLATILE}
+    digest = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        if name not in absent:
+            values = weight.detach().flatten()
+            # Billions of weights would take minutes; a million of each tensor tell checkpoints apart.
+            sample = values[:: -(-len(values) // 2**20) or 1].float().cpu().numpy()
+            digest.update(f"{name} {tuple(weight.shape)}".encode())
+            digest.update(sample.tobytes())
+    digest.update(json.dumps(sorted(tokenizer.get_vocab().items())).encode())
+    return digest.hexdigest()[:16]
