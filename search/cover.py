@@ -33,6 +33,14 @@ def value(scores: np.ndarray, chosen: tuple[int, ...]) -> float:
     return float(scores[list(chosen)].max(0).mean()) if chosen else 0.0
 
 
+def held_out(select: np.ndarray, other: np.ndarray, chosen: tuple[int, ...]) -> float:
+    """Mean IoU on another split, where each head keeps the chosen program that is best for it on `select`."""
+    import numpy as np
+
+    best = select[list(chosen)].argmax(0)  # (H,)
+    return float(other[np.array(chosen)[best], np.arange(select.shape[1])].mean())
+
+
 def greedy(scores: np.ndarray, size: int, cost: np.ndarray | None = None) -> Cover:
     """Lazy greedy choice of at most `size` of P programs for scores (P, H) >= 0; equal gains go to the lower cost, then index."""
     import numpy as np

@@ -1,0 +1,125 @@
+"""A campaign: from attention matrices and texts in a run folder to programs for each head and a small library.
+
+    heads     for each head on its own: library patterns, rule induction, fitted constants, evolution      (one unit a head)
+    exchange  every program is scored on every head; each head goes on from the best programs of others     (one unit a head)
+    share     one program for each group of heads that the same program nearly serves                       (one unit a group)
+    finish    choice on `select`, cover, and one look at `test`
+
+A unit is a function of the settings, the seed and the units of earlier phases alone, and its result is one file of the run folder.
+So the outcome is the same for any number of workers, whoever finishes first, and after any interruption.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from search import finish, units
+from search.folder import RunFolder
+
+Report = Callable[[str, int, int, dict[str, Any]], None]  # phase, done, total, figures
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign does; equal plans give equal results."""
+
+    heads: tuple[int, ...]  # rows of the attention stores
+    seed: int = 0
+    evaluations: int = 400_000  # distinct programs scored in all, at most
+    max_rules: int = 12
+    library_size: int = 16
+
+    def per_head(self) -> int:
+        """The share of one head in the evaluations: two thirds before the exchange, the rest after it."""
+        return max(1, self.evaluations // max(1, len(self.heads)))
+
+
+@dataclass
+class Campaign:
+    """Runs the phases of a plan in a run folder, with the work done by an executor."""
+
+    folder: RunFolder
+    plan: Plan
+    executor: Executor
+    workers: int
+    report: Report
+    seconds: float | None = None  # no new unit is begun after so long; what is there is finished
+    clock: Callable[[], float] = time.monotonic
+    begun: float = field(init=False)
+    spent: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.begun = self.clock()
+
+    def run(self) -> dict[str, Any]:
+        """All phases; returns the outcome, which is also in result.json."""
+        plan = self.plan
+        interrupted = False
+        try:
+            jobs = [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads]
+            self._phase("heads", jobs)
+            scores = self._scores("heads")
+            jobs = [(f"exchange/{h}", units.exchange, {"head": h, "scores": scores}) for h in plan.heads]
+            self._phase("exchange", jobs)
+            scores = self._scores("heads", "exchange")
+            groups = units.groups(scores, plan)
+            self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
+        except KeyboardInterrupt:
+            interrupted = True  # what is there is worth finishing; a second Ctrl-C ends at once
+        started = self.clock()
+        self.report("finish", 0, 1, {})
+        outcome = finish.outcome(self.folder, plan, self.executor)
+        self.report("finish", 1, 1, {})
+        self._spend("finish", started)
+        if not interrupted and not self._late():
+            self.folder.write("result.json", outcome)
+        return {**outcome, "complete": not interrupted and not self._late()}
+
+    def _late(self) -> bool:
+        return self.seconds is not None and self.clock() - self.begun > self.seconds
+
+    def _spend(self, phase: str, started: float) -> None:
+        self.spent[phase] = self.spent.get(phase, 0.0) + self.clock() - started
+
+    def _phase(self, phase: str, jobs: Sequence[tuple[str, Callable[..., Any], dict[str, Any]]]) -> None:
+        """Runs the units of a phase that have no result yet; each result is kept as soon as it is there."""
+        started = self.clock()
+        todo = [job for job in jobs if not self.folder.has(f"units/{job[0]}.json")]
+        done = len(jobs) - len(todo)
+        running: dict[Future[Any], str] = {}
+        queue = iter(todo)
+        try:
+            while True:
+                while len(running) < self.workers and not self._late() and (job := next(queue, None)):
+                    name, work, arguments = job
+                    future = self.executor.submit(work, str(self.folder.path), asdict(self.plan), **arguments)
+                    running[future] = name
+                self.report(phase, done, len(jobs), {})
+                if not running:
+                    return
+                finished, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    self.folder.write(f"units/{running.pop(future)}.json", future.result())
+                    done += 1
+        finally:
+            for future in running:
+                future.cancel()
+            self._spend(phase, started)
+
+    def _scores(self, *phases: str) -> dict[str, Any]:
+        """All programs of these phases with their IoU on every head, on `fit`: {"programs": […], "iou": [[…]]}."""
+        started = self.clock()
+        try:
+            programs = finish.programs(self.folder, phases, self.plan)
+            return {"programs": programs, "iou": finish.scored(self.folder, programs, "fit", self.plan, self.executor)}
+        finally:
+            self._spend("scoring", started)
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
+    """The items in runs of at most `size`."""
+    return (items[i : i + size] for i in range(0, len(items), size))

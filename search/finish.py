@@ -1,0 +1,204 @@
+"""The end of a campaign: every program on every head, the choice per head, the library, and one look at `test`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from search.folder import SPLITS, RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from search.campaign import Plan
+
+CHUNK = 12  # programs scored by one task
+RULE_PRICE = 0.0008  # IoU on `select` that a further rule must be worth
+OVERFIT = 0.5  # of the IoU by which `fit` exceeds `select` beyond SLACK is taken off
+SLACK = 0.01
+RESAMPLES = 2000  # of the texts, for intervals
+
+
+@dataclass(frozen=True)
+class Pool:
+    """All distinct programs of a campaign, in the order they were found, with who proposed them for which head."""
+
+    programs: tuple[str, ...]
+    proposers: tuple[str, ...]
+    heads: tuple[tuple[int, ...], ...]  # the heads each was made for
+
+
+def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, dict[str, int]]:
+    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were."""
+    known: dict[str, tuple[str, tuple[int, ...]]] = {}
+    counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
+    for phase in phases:
+        for path in sorted((folder.path / "units" / phase).glob("*.json"), key=lambda p: int(p.stem)):
+            unit = folder.read(f"units/{phase}/{path.name}")
+            for name in counts:
+                counts[name] += unit["counts"][name]
+            for c in unit["candidates"]:
+                if c["rules"] <= plan.max_rules and c["program"] not in known:
+                    known[c["program"]] = (c["proposer"], tuple(unit["heads"]))
+    return Pool(tuple(known), tuple(v[0] for v in known.values()), tuple(v[1] for v in known.values())), counts
+
+
+def score_all(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
+    """(P, H, T): IoU of every program on every head of the plan and every text of a split."""
+    import numpy as np
+
+    from search import units
+
+    chunks = [list(programs[i : i + CHUNK]) for i in range(0, len(programs), CHUNK)]
+    tasks = [executor.submit(units.score, str(folder.path), chunk, split, plan.heads) for chunk in chunks]
+    parts = [task.result() for task in tasks]
+    return np.concatenate(parts) if parts else np.zeros((0, len(plan.heads), 0))
+
+
+def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]:
+    """The result of a campaign as far as it has come; also written to programs.json (every program, every head)."""
+    import numpy as np
+
+    from dsl import complexity, parse
+    from search import patterns
+    from search.cover import curve, held_out
+    from search.swaps import improved
+
+    pool, counts = gather(folder, ("heads", "exchange", "share"), plan)
+    baselines = tuple(patterns.BASELINES.items())
+    texts = {split: score_all(folder, [*pool.programs, *(p for _, p in baselines)], split, plan, executor) for split in SPLITS}
+    iou = {split: s.mean(2) for split, s in texts.items()}  # (P, H)
+    count = len(pool.programs)
+    if not count:
+        raise ValueError("no program was found; give the run more time")
+    parsed = [parse(p) for p in pool.programs]
+    rules = np.array([len(p.rules()) for p in parsed])
+    cost = np.array([complexity(p) for p in parsed])
+    merit = iou["select"][:count] - OVERFIT * np.maximum(0, iou["fit"][:count] - iou["select"][:count] - SLACK)
+    own = (merit - RULE_PRICE * rules[:, None]).argmax(0)  # (H,)
+    steps = curve(iou["select"][:count], plan.library_size, cost)
+    library = improved(iou["select"][:count], steps[-1].chosen)
+    served = [library[i] for i in iou["select"][list(library)].argmax(0)]
+    columns = range(len(plan.heads))
+    names = {p: f"P{i + 1}" for i, p in enumerate(library)}
+    heads_per_layer = folder.description()["model"]["heads"]
+
+    def place(column: int) -> list[int]:
+        return list(divmod(plan.heads[column], heads_per_layer))
+
+    def three(p: int, column: int) -> dict[str, float]:
+        return {split: digits(iou[split][p, column]) for split in SPLITS}
+
+    heads = []
+    for h in columns:
+        p = int(own[h])
+        best = max(range(len(baselines)), key=lambda b: iou["select"][count + b, h])
+        front = _front(iou["fit"][:count, h], cost)
+        heads.append(
+            {
+                "layer": place(h)[0],
+                "head": place(h)[1],
+                "program": pool.programs[p],
+                "rules": int(rules[p]),
+                "complexity": float(cost[p]),
+                "kind": kind(texts["fit"][count:, h].mean(1), [name for name, _ in baselines]),
+                "iou": three(p, h),
+                "interval": interval(texts["test"][p, h]),
+                "iou_per_text": {"test": [digits(x) for x in texts["test"][p, h]]},
+                "library_program": names[served[h]],
+                "library_iou": three(served[h], h),
+                "baseline": {
+                    "name": baselines[best][0],
+                    "select": digits(iou["select"][count + best, h]),
+                    "test": digits(iou["test"][count + best, h]),
+                },
+                "proposer": pool.proposers[p],
+                "made_for": [list(divmod(x, heads_per_layer)) for x in pool.heads[p]],
+                "front": [
+                    {
+                        "program": pool.programs[i],
+                        "rules": int(rules[i]),
+                        "complexity": float(cost[i]),
+                        "fit": digits(iou["fit"][i, h]),
+                        "select": digits(iou["select"][i, h]),
+                        "proposer": pool.proposers[i],
+                    }
+                    for i in front
+                ],
+            }
+        )
+    per_text = texts["test"][own, list(columns)].mean(0)  # (T,)
+    folder.write(
+        "programs.json",
+        {
+            "programs": pool.programs,
+            "proposers": pool.proposers,
+            "complexity": [float(c) for c in cost],
+            "heads": [place(h) for h in columns],
+            **{split: [[digits(x) for x in row] for row in iou[split][:count]] for split in SPLITS},
+        },
+    )
+    return {
+        "evaluations": counts["scored"],
+        "mean_iou": {split: digits(iou[split][own, list(columns)].mean()) for split in SPLITS},
+        "interval": interval(per_text),
+        "median_rules": float(np.median(rules[own])),
+        "library": [
+            {
+                "id": names[p],
+                "program": pool.programs[p],
+                "heads": [place(h) for h in columns if served[h] == p],
+                "rules": int(rules[p]),
+                "complexity": float(cost[p]),
+                "proposer": pool.proposers[p],
+            }
+            for p in library
+        ],
+        "library_mean_iou": {split: digits(np.mean([iou[split][served[h], h] for h in columns])) for split in SPLITS},
+        "curve": [
+            {
+                "size": len(c.chosen),
+                "select": digits(c.value),
+                "test": digits(held_out(iou["select"][:count], iou["test"][:count], c.chosen)),
+                "bound": digits(c.bound),
+            }
+            for c in steps
+        ],
+        "heads": heads,
+        "proposals": counts,
+    }
+
+
+def digits(x: Any) -> float:
+    """Six digits: enough for any use, few enough to read."""
+    return round(float(x), 6)
+
+
+def interval(per_text: np.ndarray, level: float = 0.95) -> list[float]:
+    """Bootstrap percentile interval of the mean over texts, from a generator of its own."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    means = per_text[rng.integers(0, len(per_text), (RESAMPLES, len(per_text)))].mean(1)
+    return [digits(q) for q in np.quantile(means, [(1 - level) / 2, (1 + level) / 2])]
+
+
+def kind(scores: np.ndarray, names: Sequence[str]) -> str:
+    """The simple pattern that a head resembles most, "mixed" if none reaches 0.2."""
+    best = int(scores.argmax())
+    return names[best] if scores[best] >= 0.2 else "mixed"
+
+
+def _front(iou: np.ndarray, cost: np.ndarray) -> list[int]:
+    """Programs that no cheaper one matches, cheapest first."""
+    import numpy as np
+
+    front: list[int] = []
+    best = -1.0
+    for p in np.lexsort((-iou, cost)):
+        if iou[p] > best + 1e-4:
+            front.append(int(p))
+            best = float(iou[p])
+    return front

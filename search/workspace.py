@@ -1,0 +1,25 @@
+"""What a worker process keeps of a run folder: its problems, opened once."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from search.folder import FolderError, RunFolder
+from search.problem import Problem
+
+
+@lru_cache(maxsize=6)
+def problem(path: str, split: str) -> Problem:
+    """The texts of a split and the attention patterns of all heads on them, memory-mapped."""
+    import numpy as np
+
+    folder = RunFolder(Path(path))
+    model = folder.description()["model"]
+    where = Path(folder.read(f"attention/{split}.json")["path"])
+    try:
+        targets = np.load(where, mmap_mode="r")
+    except OSError as error:
+        raise FolderError(f"{where}: the attention patterns are gone ({error.strerror}); start the command again") from None
+    windows = set(model["windows"])
+    return Problem(folder.texts(split), model["causal"], targets, windows.pop() if len(windows) == 1 else None)
