@@ -1,0 +1,299 @@
+"""Replacing the attention probabilities of chosen heads inside a running Hugging Face model.
+
+    with replace_heads(model, {(layer, head): pattern}):      # pattern: (B or 1, query, key) probabilities
+        logits = model(**inputs).logits
+
+One function, registered with transformers' AttentionInterface, serves every architecture that uses the interface: it calls
+the model's own eager attention and exchanges the chosen heads' probabilities before the values are mixed. Arrays are in
+(batch, head, query, key) order. A model that cannot be served is refused by name before anything runs (`served_heads`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from harness.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+Head = tuple[int, int]  # (layer, query head), both counted from 0
+Patterns = Mapping[Head, "torch.Tensor"]
+PatternFunction = Callable[["torch.Tensor", "torch.Tensor | None"], Patterns]  # (input_ids, attention_mask) -> patterns
+
+NAME = "headscript"  # under which attention and mask are registered with transformers
+PROBE_TOKENS = 8
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the attention function: the module it served and its probabilities (B, H, Q, K) as the model has them."""
+
+    module: torch.nn.Module
+    probabilities: torch.Tensor
+
+
+@dataclass
+class Running:
+    """What is in force in one model: patterns by layer and head, and a list that takes down the calls where one is wanted."""
+
+    patterns: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)
+    calls: list[Call] | None = None
+
+
+_running: WeakKeyDictionary[torch.nn.Module, Running] = WeakKeyDictionary()
+_served: WeakKeyDictionary[torch.nn.Module, dict[int, int]] = WeakKeyDictionary()
+
+
+@contextmanager
+def replace_heads(model: Any, patterns: Patterns | PatternFunction) -> Iterator[Any]:
+    """Inside the `with` block `model` uses patterns[layer, head] as the probabilities of that head.
+
+    patterns: tensors or arrays (B or 1, Q, K), or a function of (input_ids, attention_mask), both (B, N), that gives them for
+    every forward pass (for `generate` pass use_cache=False, so that each pass sees the whole text).
+    Rows are used as given, with two exceptions: weight on keys that the model masks (future, padding, outside a sliding
+    window) is taken away and the rest of the row divided by its sum; a row without weight attends to the first allowed key.
+    Gradients reach the patterns. The attention implementation that the caller had is restored at the end.
+    UserError: the model cannot be served, a head does not exist. ValueError: a pattern of a wrong shape or not of probabilities.
+    """
+    heads = served_heads(model)
+    running = Running() if callable(patterns) else Running(_by_layer(patterns, heads))
+
+    def compute(_model: Any, args: tuple, kwargs: dict) -> None:
+        ids = kwargs.get("input_ids", args[0] if args else None)
+        if ids is None:
+            raise ValueError("patterns as a function of the batch need input_ids: call model(input_ids=…)")
+        running.patterns = _by_layer(patterns(ids, kwargs.get("attention_mask")), heads)  # type: ignore[operator]
+
+    hook = model.register_forward_pre_hook(compute, with_kwargs=True) if callable(patterns) else None
+    try:
+        with _in_force(model, running):
+            yield model
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def run(model: Any, inputs: Mapping[str, Any], patterns: Patterns | PatternFunction | None = None, **kwargs: Any) -> Any:
+    """One forward pass with `patterns` in place of those heads; without any it equals eager attention bit for bit."""
+    with replace_heads(model, patterns or {}):
+        return model(**inputs, **kwargs)
+
+
+def read_attention(model: Any, inputs: Mapping[str, Any], **kwargs: Any) -> tuple[Any, dict[int, torch.Tensor]]:
+    """One forward pass of the unchanged model: its output, and the probabilities (B, H, Q, K) of every attention layer."""
+    served_heads(model)
+    running = Running(calls=[])
+    with _in_force(model, running):
+        output = model(**inputs, **kwargs)
+    return output, {call.module.layer_idx: call.probabilities for call in running.calls or ()}  # type: ignore[misc]
+
+
+def served_heads(model: Any) -> dict[int, int]:
+    """Query heads per attention layer: {layer: heads}. UserError names the model and says why it cannot be served.
+
+    Decided by running it: a short probe under eager attention, then through our function, which must see every layer once, give
+    the same output bit for bit, and change the output when all heads are replaced.
+    """
+    if model not in _served:
+        reason = _refusal_by_kind(model)
+        if not reason:
+            try:
+                heads, reason = _probe(model)
+            except Exception as error:  # whatever a foreign model raises, the answer is that it cannot be served
+                reason = f"a trial pass over {PROBE_TOKENS} tokens fails ({type(error).__name__}: {error})"
+        if reason:
+            raise UserError(f"{type(model).__name__} cannot have heads replaced: {reason}")
+        _served[model] = heads
+    return _served[model]
+
+
+def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any, **kwargs: Any) -> tuple[Any, Any]:
+    """The model's own eager attention, except that replaced heads use their pattern as probabilities.
+
+    query (B, H, Q, D); key, value (B, H_kv, K, D), where H is a multiple of H_kv (grouped queries);
+    attention_mask None or broadcastable to (B, H, Q, K): the dtype's minimum (or False) where attention is forbidden.
+    Returns the output (B, Q, H, D) and the probabilities (B, H, Q, K).
+    """
+    import torch
+
+    output, probs = _eager_attention(module)(module, query, key, value, attention_mask, **kwargs)
+    running = _running.get(module)
+    if running is None:
+        return output, probs
+    if running.calls is not None:
+        running.calls.append(Call(module, probs))
+    patterns = running.patterns.get(getattr(module, "layer_idx", -1), {})
+    if patterns:
+        if torch.is_grad_enabled():
+            output, probs = output.clone(), probs.clone()  # autograd still needs the originals
+        allowed = _allowed(attention_mask, probs)
+    for head, pattern in patterns.items():
+        if pattern.shape[0] not in (1, len(query)) or pattern.shape[1:] != probs.shape[2:]:
+            raise ValueError(
+                f"the pattern of layer {module.layer_idx} head {head} has shape {tuple(pattern.shape)}, the pass needs "
+                f"{(len(query), *probs.shape[2:])} (batch, query, key); with generate, pass use_cache=False"
+            )
+        probs[:, head] = weights = confine(pattern.to(value.device), allowed[:, head]).to(value.dtype)
+        output[:, :, head] = weights @ value[:, head * value.shape[1] // query.shape[1]]
+    return output, probs
+
+
+def confine(pattern: torch.Tensor, allowed: torch.Tensor) -> torch.Tensor:
+    """`pattern` (B or 1, Q, K) without weight where `allowed` (B, Q, K) is False -> (B, Q, K).
+
+    A row that loses weight is divided by what is left, other rows stay as they are, bit for bit; a row without weight attends
+    to its first allowed key; a row with no allowed key (padding) stays empty.
+    """
+    import torch
+
+    kept = torch.where(allowed, pattern, 0)
+    total, given = kept.sum(-1, keepdim=True), pattern.sum(-1, keepdim=True)
+    scaled = kept / torch.where((total != given) & (total > 0), total, 1)
+    if bool((total > 0).all()):
+        return scaled
+    first = torch.zeros_like(kept).scatter(-1, allowed.int().argmax(-1, keepdim=True), 1) * allowed
+    return torch.where(total > 0, scaled, first)
+
+
+def _allowed(attention_mask: torch.Tensor | None, probs: torch.Tensor) -> torch.Tensor:
+    """(B, H, Q, K) bool: where attention is allowed. Biases that a model adds through its mask are not masks."""
+    import torch
+
+    if attention_mask is None:
+        return torch.ones_like(probs, dtype=torch.bool)
+    mask = attention_mask[..., : probs.shape[-1]]
+    allowed = mask if mask.dtype == torch.bool else mask > torch.finfo(mask.dtype).min / 2
+    return allowed.expand(probs.shape)
+
+
+def _eager_attention(module: Any) -> Callable:
+    for cls in type(module).__mro__:
+        if function := getattr(sys.modules.get(cls.__module__), "eager_attention_forward", None):
+            return function
+    raise LookupError(f"{type(module).__name__} has no eager_attention_forward")
+
+
+def _by_layer(patterns: Patterns, heads: Mapping[int, int]) -> dict[int, dict[int, torch.Tensor]]:
+    import torch
+
+    result: dict[int, dict[int, torch.Tensor]] = defaultdict(dict)
+    for (layer, head), values in patterns.items():
+        if not 0 <= head < heads.get(layer, 0):
+            raise UserError(f"the model has no head {head} in layer {layer}; heads per layer: {heads}")
+        pattern = torch.as_tensor(values)
+        if pattern.ndim != 3:
+            raise ValueError(f"the pattern of layer {layer} head {head} is not (batch, query, key): {tuple(pattern.shape)}")
+        pattern = pattern if pattern.dtype == torch.float64 else pattern.float()
+        low, high = pattern.detach().aminmax()  # both are nan where any number is
+        if not 0 <= low.item() <= high.item() < float("inf"):
+            raise ValueError(f"the pattern of layer {layer} head {head} is not of probabilities: negative or not finite")
+        result[layer][head] = pattern
+    return dict(result)
+
+
+@contextmanager
+def _in_force(model: Any, running: Running) -> Iterator[None]:
+    """`running` holds for `model`, under our implementation; what held before comes back at the end."""
+    modules = list(model.modules())
+    before = {module: _running[module] for module in modules if module in _running}
+    with _implementation(model, NAME):
+        _running.update(dict.fromkeys(modules, running))
+        try:
+            yield
+        finally:
+            for module in modules:
+                del _running[module]
+            _running.update(before)
+
+
+@contextmanager
+def _implementation(model: Any, name: str) -> Iterator[None]:
+    """All parts of the model use attention implementation `name`; each part's own is restored afterwards.
+
+    The field is set directly: `set_attn_implementation` cannot restore parts that differ, and refuses classes whose source it
+    cannot read with a mere warning.
+    """
+    from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+    from transformers.masking_utils import eager_mask
+
+    AttentionInterface.register(NAME, attention)
+    AttentionMaskInterface.register(NAME, eager_mask)  # without it the model silently gets no mask and sees the future
+    configs = [module.config for module in model.modules() if isinstance(module, PreTrainedModel)]
+    for config in configs:  # the list grows while it is walked: parts of parts
+        configs += [part for key in config.sub_configs if (part := getattr(config, key, None)) is not None]
+    before = [(config, config._attn_implementation_internal) for config in configs]
+    try:
+        for config in configs:
+            config._attn_implementation_internal = name
+        yield
+    finally:
+        for config, implementation in before:
+            config._attn_implementation_internal = implementation
+
+
+def _refusal_by_kind(model: Any) -> str:
+    from transformers import PreTrainedModel
+
+    if not isinstance(model, PreTrainedModel):
+        return "it is not a transformers PreTrainedModel"
+    if model.config.is_encoder_decoder:
+        return "it is an encoder-decoder; only encoder-only and decoder-only models are served"
+    if model.main_input_name != "input_ids":
+        return f"it reads {model.main_input_name}, not tokens"
+    return ""
+
+
+def _probe(model: Any) -> tuple[dict[int, int], str]:
+    """Heads per layer, and the reason why the model cannot be served (empty if it can)."""
+    import torch
+
+    ids = torch.arange(PROBE_TOKENS, device=model.device)[None] % model.get_input_embeddings().num_embeddings
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+    training = model.training
+    model.eval()
+
+    def first_output(running: Running | None) -> torch.Tensor:
+        with torch.no_grad(), _implementation(model, "eager"), _in_force(model, running) if running else nullcontext():
+            return model(**inputs)[0]
+
+    try:
+        eager = first_output(None)
+        again = first_output(None)
+        noted = Running(calls=[])
+        routed = first_output(noted)
+        heads, reason = _layers(noted.calls or [])
+        if reason:
+            return {}, reason
+        if torch.equal(eager, again) and not torch.equal(eager, routed):
+            return {}, "its attention takes a way of its own: through AttentionInterface its output is not that of eager attention"
+        start = torch.zeros(1, PROBE_TOKENS, PROBE_TOKENS, device=model.device)
+        start[:, :, 0] = 1
+        replaced = first_output(Running({layer: dict.fromkeys(range(count), start) for layer, count in heads.items()}))
+        if torch.equal(eager, replaced):
+            return {}, "replacing all its heads does not change its output"
+        return heads, ""
+    finally:
+        model.train(training)
+
+
+def _layers(calls: list[Call]) -> tuple[dict[int, int], str]:
+    heads: dict[int, int] = {}
+    for call in calls:
+        name, layer = type(call.module).__name__, getattr(call.module, "layer_idx", None)
+        if layer is None:
+            return {}, f"its {name} has no layer number (layer_idx)"
+        if getattr(call.module, "is_cross_attention", False):
+            return {}, "it has cross-attention; only encoder-only and decoder-only models are served"
+        if layer in heads:
+            return {}, f"layer number {layer} is used by more than one call of attention, the last in {name}"
+        if call.probabilities.shape[-2:] != (PROBE_TOKENS, PROBE_TOKENS):
+            return {}, f"its {name} does not attend from every token to every token"
+        heads[layer] = call.probabilities.shape[1]
+    return heads, "" if heads else "its layers do not use transformers' AttentionInterface"

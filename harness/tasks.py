@@ -1,0 +1,221 @@
+"""Multiple-choice questions, answered by the length-normalised likelihood of the options, with heads replaced or not.
+
+Questions come from a jsonl file ({"context", "choices", "label"}) or, by name, through `datasets`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dsl.text import Text
+from harness.errors import UserError
+from harness.measure import NO_MASKER, Masker, Passage, Readout, Sample, into_batches
+
+View = Callable[[str], Text]  # the whole text as the model reads it, however long
+
+
+@dataclass(frozen=True)
+class Question:
+    """An option is scored as the continuation of the context: `context + " " + choice`. label: index of the right one."""
+
+    context: str
+    choices: tuple[str, ...]
+    label: int
+
+
+@dataclass(frozen=True)
+class Source:
+    """A published task: where `datasets` finds it, and how one of its rows becomes a question."""
+
+    path: str
+    name: str | None
+    split: str
+    question: Callable[[Mapping[str, Any]], Question]
+
+
+def _hellaswag(row: Mapping[str, Any]) -> Question:
+    return Question(row["ctx"], tuple(row["endings"]), int(row["label"]))
+
+
+def _piqa(row: Mapping[str, Any]) -> Question:
+    return Question(row["goal"], (row["sol1"], row["sol2"]), int(row["label"]))
+
+
+def _sciq(row: Mapping[str, Any]) -> Question:
+    context = f"{row['support']}\nQuestion: {row['question']}\nAnswer:".lstrip()
+    return Question(context, (row["distractor1"], row["distractor2"], row["distractor3"], row["correct_answer"]), 3)
+
+
+def _arc(row: Mapping[str, Any]) -> Question:
+    context = f"Question: {row['question']}\nAnswer:"
+    return Question(context, tuple(row["choices"]["text"]), list(row["choices"]["label"]).index(row["answerKey"]))
+
+
+def _social_iqa(row: Mapping[str, Any]) -> Question:
+    context = f"{row['context']} {row['question']}"
+    return Question(context, (row["answerA"], row["answerB"], row["answerC"]), int(row["label"]) - 1)  # labels are 1, 2, 3
+
+
+def _copa(row: Mapping[str, Any]) -> Question:
+    link = {"cause": "because", "effect": "so"}[row["question"]]
+    choices = (row["choice1"], row["choice2"])
+    context = f"{row['premise'].rstrip().rstrip('.')} {link}"
+    return Question(context, tuple(choice[:1].lower() + choice[1:] for choice in choices), int(row["label"]))
+
+
+SOURCES = {
+    "hellaswag": Source("Rowan/hellaswag", None, "validation", _hellaswag),
+    "piqa": Source("ybisk/piqa", None, "validation", _piqa),
+    "sciq": Source("allenai/sciq", None, "test", _sciq),
+    "arc_easy": Source("allenai/ai2_arc", "ARC-Easy", "test", _arc),
+    "social_iqa": Source("allenai/social_i_qa", None, "validation", _social_iqa),
+    "copa": Source("aps/super_glue", "copa", "validation", _copa),
+}
+
+
+def load_questions(spec: str, limit: int | None = None) -> list[Question]:
+    """Questions of a .jsonl file or of a task in SOURCES, the first `limit`. UserError: what is wrong, with the line number."""
+    path = Path(spec)
+    if path.suffix == ".jsonl" or path.is_file():
+        return read_questions(path)[:limit]
+    name = spec.lower().replace("-", "_")
+    if name not in SOURCES:
+        raise UserError(f"no task {spec!r}: give a .jsonl file or one of {', '.join(SOURCES)}")
+    from datasets import load_dataset
+
+    source = SOURCES[name]
+    try:
+        rows = load_dataset(source.path, source.name, split=source.split)
+    except Exception as error:  # the hub's own errors are of many kinds
+        raise UserError(f"task {name}: {source.path} cannot be loaded ({type(error).__name__}: {str(error)[:200]})") from error
+    return map_rows(name, rows if limit is None else rows.select(range(min(limit, len(rows)))))
+
+
+def map_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> list[Question]:
+    """The rows of task `name`, in its published schema, as questions. UserError names the row and what is wrong with it."""
+    questions = []
+    for number, row in enumerate(rows, 1):
+        try:
+            questions.append(_checked(SOURCES[name].question(row)))
+        except KeyError as error:
+            raise UserError(f"task {name}, row {number}: no field {error}") from error
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"task {name}, row {number}: {error}") from error
+    return questions
+
+
+def read_questions(path: Path) -> list[Question]:
+    """Questions of a jsonl file; empty lines are skipped. UserError: path, line number and what is wrong."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    questions = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or set(row) != {"context", "choices", "label"}:
+                found = sorted(row) if isinstance(row, dict) else type(row).__name__
+                raise ValueError(f'expected the fields "context", "choices" and "label", found {found}')
+            if not isinstance(row["choices"], list):
+                raise ValueError('"choices" must be a list of strings')
+            questions.append(_checked(Question(row["context"], tuple(row["choices"]), row["label"])))
+        except ValueError as error:  # also what json raises
+            raise UserError(f"{path}, line {number}: {error}") from error
+    if not questions:
+        raise UserError(f"{path} has no questions")
+    return questions
+
+
+def _checked(question: Question) -> Question:
+    strings = (question.context, *question.choices)
+    if not all(isinstance(s, str) and s.strip() for s in strings):
+        raise ValueError('"context" and every one of "choices" must be a string that is not empty')
+    if len(question.choices) < 2:
+        raise ValueError('"choices" must have at least two options')
+    if type(question.label) is not int or not 0 <= question.label < len(question.choices):
+        raise ValueError(f'"label" must be an integer from 0 to {len(question.choices) - 1}, found {question.label!r}')
+    return question
+
+
+@dataclass(frozen=True)
+class Choices:
+    """Questions ready for a model: owner i of the sample is the i-th option of all questions counted through."""
+
+    questions: tuple[Question, ...]
+    sample: Sample
+    notes: tuple[str, ...]
+
+
+def make_choices(
+    questions: Sequence[Question],
+    view: View,
+    max_tokens: int,
+    readout: Readout,
+    hide: Masker | None = None,
+    batch_size: int = 16,
+) -> Choices:
+    """The passages that score every option of every question. A context that is too long is cut from the left, with a note.
+
+    Causal models predict the option's tokens in one pass; for masked models every token of the option is hidden in a pass of
+    its own. UserError: the model has no language-model head, or an option alone is longer than `max_tokens`.
+    """
+    if readout == "hidden":
+        raise UserError("tasks need a model with a language-model head; this one gives hidden states only")
+    passages: list[Passage] = []
+    cut, owner = [], 0
+    for number, question in enumerate(questions, 1):
+        for choice in question.choices:
+            text, first, was_cut = _continuation(question.context, choice, view, max_tokens, number)
+            if was_cut and number not in cut:
+                cut.append(number)
+            answer = [i for i in range(first, len(text)) if not (text.special and text.special[i] and _empty(text, i))]
+            if not answer:
+                raise UserError(f"question {number}: the tokenizer leaves nothing of the option {choice[:40]!r}")
+            if readout == "causal":
+                passages.append(Passage(owner, text, tuple(i - 1 for i in answer), tuple(text.ids[i] for i in answer)))
+            elif hide is None:
+                raise ValueError(NO_MASKER)
+            else:
+                passages += [Passage(owner, hide(text, i), (i,), (text.ids[i],)) for i in answer]
+            owner += 1
+    notes = (f"context cut from the left to {max_tokens} tokens in {len(cut)} of {len(questions)} questions",) if cut else ()
+    return Choices(tuple(questions), Sample(readout, owner, into_batches(passages, batch_size)), notes)
+
+
+def _empty(text: Text, position: int) -> bool:
+    start, end = text.offsets[position]
+    return start == end
+
+
+def _continuation(context: str, choice: str, view: View, max_tokens: int, number: int) -> tuple[Text, int, bool]:
+    """The text of context and choice within `max_tokens`, the position of the choice's first token, whether it was cut."""
+    context, choice, was_cut = context.rstrip(), choice.strip(), False
+    while True:
+        joined = f"{context} {choice}"
+        text = view(joined)
+        start = len(joined) - len(choice)
+        first = next((i for i, (_, end) in enumerate(text.offsets) if end > start), len(text))
+        if len(text) <= max_tokens:
+            return text, max(first, 1), was_cut
+        words = [i for i in range(first) if text.offsets[i][1] > text.offsets[i][0]]
+        drop = len(text) - max_tokens
+        if drop >= len(words):
+            raise UserError(f"question {number}: the option {choice[:40]!r} leaves no room for context in {max_tokens} tokens")
+        context, was_cut = context[text.offsets[words[drop]][0] :], True
+
+
+def chosen(sums: Mapping[str, Sequence[float]], questions: Sequence[Question]) -> list[int]:
+    """The option of every question with the highest mean log-likelihood per token; the first of equals."""
+    answers, owner = [], 0
+    for question in questions:
+        options = range(owner, owner + len(question.choices))
+        answers.append(min(options, key=lambda i: sums["nll"][i] / sums["tokens"][i]) - owner)
+        owner += len(question.choices)
+    return answers
