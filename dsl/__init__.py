@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from dsl.batch import Batch
     from dsl.complexity import complexity
     from dsl.english import english
-    from dsl.evaluate import evaluate
-    from dsl.lift import Refusal, lift
+    from dsl.evaluator import evaluate
     from dsl.parser import parse, parse_expression
     from dsl.python import to_module, to_python
     from dsl.simplify import simplify
@@ -20,11 +19,9 @@ if TYPE_CHECKING:
 # Loaded on first use: numpy and lark cost more than the rest of the package together.
 _LAZY = {
     "Batch": "dsl.batch",
-    "Refusal": "dsl.lift",
     "complexity": "dsl.complexity",
     "english": "dsl.english",
-    "evaluate": "dsl.evaluate",
-    "lift": "dsl.lift",
+    "evaluate": "dsl.evaluator",
     "parse": "dsl.parser",
     "parse_expression": "dsl.parser",
     "simplify": "dsl.simplify",
@@ -36,13 +33,11 @@ __all__ = [
     "Batch",
     "LanguageError",
     "Program",
-    "Refusal",
     "Text",
     "Word",
     "complexity",
     "english",
     "evaluate",
-    "lift",
     "parse",
     "parse_expression",
     "simplify",

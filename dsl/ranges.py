@@ -13,7 +13,7 @@ import numpy as np
 from dsl.nodes import TRUE, Aggregate, And, Expr, Find, K, Range, free_names, substitute
 
 if TYPE_CHECKING:
-    from dsl.evaluate import _State
+    from dsl.evaluator import _State
 
 AXIS_CELLS = 1 << 24  # the largest array with an axis for the range variable; beyond it the range is looped over
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsl import parse_expression
-from dsl.evaluate import value
+from dsl.evaluator import value
 from dsl.nodes import TRUE, And, Call, Expr, Member, Not
 from search.guards import EVERY, TOKENS
 from search.problem import Problem
@@ -88,6 +88,8 @@ class Bank:
                 np.log1p(problem.position[problem.k]) / 2,
             ]
         ).astype(np.float32)  # (F, C), each of the order of one
+        problem.batch.cache.clear()  # the guards' values are in cell lists now
+        problem.batch.cached_bytes = 0
 
     def expression(self, guard: Guard) -> Expr | None:
         """The guard in the language; None for no condition at all."""

@@ -12,13 +12,16 @@ So the outcome is the same for any number of workers, whoever finishes first, an
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from search import finish, units
 from search.folder import RunFolder
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Report = Callable[[str, int, int, dict[str, Any]], None]  # phase, done, total, figures
 
@@ -50,34 +53,35 @@ class Campaign:
     seconds: float | None = None  # no new unit is begun after so long; what is there is finished
     clock: Callable[[], float] = time.monotonic
     begun: float = field(init=False)
-    spent: dict[str, float] = field(default_factory=dict)
+    _best: dict[int, float] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)  # seconds by phase
+    figures: dict[str, float] = field(default_factory=dict)  # for the progress report
 
     def __post_init__(self) -> None:
         self.begun = self.clock()
 
-    def run(self) -> dict[str, Any]:
-        """All phases; returns the outcome, which is also in result.json."""
+    def run(self, names: dict[str, Any]) -> bool:
+        """All phases. The outcome, after `names`, goes to result.json, or to partial.json if the run is cut short."""
         plan = self.plan
         interrupted = False
         try:
-            jobs = [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads]
-            self._phase("heads", jobs)
-            scores = self._scores("heads")
-            jobs = [(f"exchange/{h}", units.exchange, {"head": h, "scores": scores}) for h in plan.heads]
-            self._phase("exchange", jobs)
-            scores = self._scores("heads", "exchange")
-            groups = units.groups(scores, plan)
+            self._phase("heads", [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads])
+            pool, iou = self._scores("heads")
+            starts = {h: units.starts(pool, iou, h, column) for column, h in enumerate(plan.heads)}
+            self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, "starts": s}) for h, s in starts.items()])
+            pool, iou = self._scores("heads", "exchange")
+            groups = units.groups(pool, iou, plan.heads, (max(1, plan.library_size // 2), plan.library_size))
             self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
         except KeyboardInterrupt:
             interrupted = True  # what is there is worth finishing; a second Ctrl-C ends at once
         started = self.clock()
-        self.report("finish", 0, 1, {})
-        outcome = finish.outcome(self.folder, plan, self.executor)
-        self.report("finish", 1, 1, {})
+        self.report("finish", 0, 1, self.figures)
+        complete = not interrupted and not self._late()
+        outcome = {**names, **finish.outcome(self.folder, plan, self.executor)}
+        self.folder.write("result.json" if complete else "partial.json", outcome)
+        self.report("finish", 1, 1, self.figures)
         self._spend("finish", started)
-        if not interrupted and not self._late():
-            self.folder.write("result.json", outcome)
-        return {**outcome, "complete": not interrupted and not self._late()}
+        return complete
 
     def _late(self) -> bool:
         return self.seconds is not None and self.clock() - self.begun > self.seconds
@@ -98,28 +102,33 @@ class Campaign:
                     name, work, arguments = job
                     future = self.executor.submit(work, str(self.folder.path), asdict(self.plan), **arguments)
                     running[future] = name
-                self.report(phase, done, len(jobs), {})
+                self.report(phase, done, len(jobs), self.figures)
                 if not running:
                     return
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
-                    self.folder.write(f"units/{running.pop(future)}.json", future.result())
+                    result = future.result()
+                    self.folder.write(f"units/{running.pop(future)}.json", result)
+                    self._count(result)
                     done += 1
         finally:
             for future in running:
                 future.cancel()
             self._spend(phase, started)
 
-    def _scores(self, *phases: str) -> dict[str, Any]:
-        """All programs of these phases with their IoU on every head, on `fit`: {"programs": […], "iou": [[…]]}."""
+    def _count(self, result: dict[str, Any]) -> None:
+        """Keeps the figures of the progress report: programs scored, the mean over heads of the best IoU on `select`."""
+        self.figures["scored"] = self.figures.get("scored", 0) + result["counts"]["scored"]
+        self.figures["seconds"] = self.clock() - self.begun
+        for head in result["heads"] if len(result["heads"]) == 1 else ():
+            self._best[head] = max(self._best.get(head, 0.0), result["select"])
+        self.figures["select"] = sum(self._best.values()) / max(1, len(self._best))
+
+    def _scores(self, *phases: str) -> tuple[finish.Pool, np.ndarray]:
+        """All programs of these phases, and their IoU (P, H) on `fit` for every head."""
         started = self.clock()
         try:
-            programs = finish.programs(self.folder, phases, self.plan)
-            return {"programs": programs, "iou": finish.scored(self.folder, programs, "fit", self.plan, self.executor)}
+            pool, _ = finish.gather(self.folder, phases, self.plan)
+            return pool, finish.score_all(self.folder, pool.programs, "fit", self.plan, self.executor).mean(2)
         finally:
             self._spend("scoring", started)
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterable[Sequence[Any]]:
-    """The items in runs of at most `size`."""
-    return (items[i : i + size] for i in range(0, len(items), size))

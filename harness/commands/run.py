@@ -5,10 +5,15 @@ from __future__ import annotations
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.cli import positive
 
+if TYPE_CHECKING:
+    from harness.session import Session
+
+EVALUATIONS = 400_000
 TARGET_HELP = "demo (default), a Hugging Face id, or a model folder"
 TEXT_HELP = "demo (default), a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id"
 
@@ -20,7 +25,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default: 0)")
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
-    parser.add_argument("--evaluations", type=positive(), help="programs scored at most, over all heads")
+    parser.add_argument("--evaluations", type=positive(), default=EVALUATIONS, help="programs scored at most, over all heads")
     parser.add_argument("--workers", type=positive(), help="local processes (default: one for each core)")
     parser.add_argument("--executor", metavar="URL", help="dask://HOST:PORT instead of local processes")
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")
@@ -30,17 +35,42 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    from harness.session import prepare_run
-    from harness.summary import run_table
+    from harness.progress import board
+    from harness.session import begin_run
+    from search.campaign import Campaign, Plan
+    from search.executors import cores, executor
 
     started = time.monotonic()
-    folder = Path(args.out or f"runs/{Path(args.target).name}")
-    session = prepare_run(args, folder)
-    outcome = session.search(args)
-    outcome["seconds"] = round(time.monotonic() - started, 1)
+    path = Path(args.out or f"runs/{Path(args.target).name}")
+    session = begin_run(args, path)
+    folder, settings = session.folder, session.settings
+    if folder.has("result.json"):
+        output.note(f"{path}: this run is finished; its result follows")
+        return _show(args, session, folder.read("result.json"))
+    rows = tuple(layer * session.description["model"]["heads"] + head for layer, head in settings["heads"])
+    plan = Plan(rows, settings["seed"], settings["evaluations"], library_size=settings["library_size"])
+    prepared = time.monotonic() - started
+    workers = args.workers or cores()
+    with executor(args.executor, workers) as pool, board() as report:
+        campaign = Campaign(folder, plan, pool, workers, report, args.seconds)
+        complete = campaign.run({**session.names, "seed": settings["seed"]})
+    phases = {"preparation": prepared, **campaign.spent}
+    known = folder.read("timing.json")["phases"] if folder.has("timing.json") else {}  # of the parts before an interruption
+    phases = {name: round(known.get(name, 0.0) + seconds, 2) for name, seconds in phases.items()}
+    folder.write("timing.json", {"seconds": round(sum(phases.values()), 1), "phases": phases})
+    if not complete:
+        output.note(f"stopped early; go on with the same command and --out {path}")
+    _show(args, session, folder.read("result.json" if complete else "partial.json"))
+    output.note(f"see more with: headscript show {path}, headscript report {path}")
+    return 0
+
+
+def _show(args: Namespace, session: Session, outcome: dict[str, Any]) -> int:
+    from harness.tables import run_table, with_time
+
+    outcome = with_time(session, outcome)
     if args.json:
         output.document(outcome)
     else:
         print(run_table(outcome))
-        output.note(f"run folder: {folder}; see it with: headscript show {folder}, headscript report {folder}")
     return 0

@@ -6,7 +6,7 @@ from math import e
 import numpy as np
 import pytest
 
-from search.cover import curve, exact, greedy, value
+from search.cover import curve, exact, greedy, held_out, value
 
 
 def _cases():
@@ -78,3 +78,9 @@ def test_among_equal_gains_the_cheaper_program_is_chosen():
 
 def test_no_program_is_chosen_that_adds_nothing():
     assert greedy(np.array([[0.5, 0.5], [0.4, 0.5]]), 2).chosen == (0,)
+
+
+def test_held_out_keeps_the_assignment_made_on_select():
+    select = np.array([[0.9, 0.1], [0.2, 0.8], [0.0, 0.0]])
+    test = np.array([[0.5, 0.7], [0.6, 0.4], [1.0, 1.0]])
+    assert held_out(select, test, (0, 1)) == pytest.approx((0.5 + 0.4) / 2)

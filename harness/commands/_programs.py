@@ -1,0 +1,39 @@
+"""What `lift` and `sandbox` share: options, and the texts that programs are run on."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
+
+from harness import output
+from harness.commands.run import TARGET_HELP, TEXT_HELP
+
+if TYPE_CHECKING:
+    from dsl.text import Text
+
+POOL = 40  # texts to choose from, so that validation finds short, long and repetitive ones
+
+
+def arguments(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="a Python file; its last function of two parameters is the program"
+    )
+    parser.add_argument("--target", default="demo", metavar="T", help=f"whose tokens the programs see: {TARGET_HELP}")
+    parser.add_argument("--text", default="demo", metavar="T", help=TEXT_HELP)
+    parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline, by name or folder")
+    parser.add_argument("--max-tokens", type=int, default=96, help="texts are cut at so many tokens (default: 96)")
+
+
+def texts(args: Namespace) -> tuple[tuple[Text, ...], bool]:
+    """The texts as the target reads them, and whether the target is causal."""
+    from harness.annotate import load_annotator
+    from harness.targets import load_target, prepare
+    from harness.texts import load_all
+
+    annotator = load_annotator(args.annotator) if args.annotator else None
+    raw = load_all(args.text, POOL)
+    target = load_target(args.target)
+    prepared, notes = prepare(target, raw, args.max_tokens, annotator)
+    for line in notes:
+        output.note(line)
+    return prepared, target.causal

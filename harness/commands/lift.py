@@ -1,0 +1,61 @@
+"""`headscript lift FILE…`: turn Python programs into the language, validated against the original in the sandbox."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from harness import output
+from harness.commands import _programs
+from harness.commands.check import read
+
+
+def arguments(parser: ArgumentParser) -> None:
+    _programs.arguments(parser)
+    parser.add_argument("--no-validate", action="store_true", help="translate only; do not run the originals")
+
+
+def main(args: Namespace) -> int:
+    sources = [(name, read(Path(name))) for name in args.files]
+    records = _translated(sources) if args.no_validate else _validated(sources, args)
+    lifted = sum(r["status"] == "lifted" for r in records)
+    if args.json:
+        output.document({"files": records, "lifted": lifted, "total": len(records)})
+    else:
+        for r in records:
+            print(_said(r))
+        print(f"{lifted} of {len(records)} lifted")
+    return 0 if lifted == len(records) else 1
+
+
+def _translated(sources: list[tuple[str, str]]) -> list[dict[str, Any]]:
+    from search.validate import translate
+
+    return [{"file": name, **translate(source)} for name, source in sources]
+
+
+def _validated(sources: list[tuple[str, str]], args: Namespace) -> list[dict[str, Any]]:
+    from sandbox import Sandbox
+    from search.validate import lift_and_validate
+
+    texts, causal = _programs.texts(args)
+    records = []
+    with Sandbox() as jail, output.progress("lifting", len(sources)) as update:
+        for i, (name, source) in enumerate(sources):
+            records.append({"file": name, **lift_and_validate(source, texts, causal, jail)})
+            update(i + 1, Path(name).name)
+    return records
+
+
+def _said(record: dict[str, Any]) -> str:
+    name = Path(record["file"]).name
+    if record["status"] != "lifted":
+        return f"{name}: {record['status']}: {record['reason']}"
+    if record.get("max_abs_difference") is None:
+        return f"# {name}: lifted, not validated\n{record['program']}\n"
+    python, language = record["seconds_python"], record["seconds_dsl"]
+    return (
+        f"# {name}: lifted, largest difference {record['max_abs_difference']:.1e}, a text takes {1e3 * python:.1f} ms in Python "
+        f"and {1e3 * language:.3f} ms in the language\n{record['program']}\n"
+    )
