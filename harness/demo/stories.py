@@ -12,38 +12,57 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
 
-GIRLS = frozenset("Lily Lucy Mia Anna Sara Sarah Amy Jane Mary Sue Jill Emma Lila Daisy Molly Jenny Ella Mandy Kitty".split())
-BOYS = frozenset("Tim Timmy Tom Tommy Ben Max Jack Sam Bob Bobby John Johnny Billy Joe Joey Mike Peter Fred Sammy".split())
-NEW_GIRLS = (
-    "Alice Agnes Bella Bridget Clara Cora Dora Edith Eliza Esther Fiona Flora Gloria Greta Hannah Hazel Ida Irene Iris "
-    "Ivy Julia Kate Laura Lena Lily Lucy Mabel Margaret Martha Matilda Mia Nancy Nina Nora Olive Pearl Polly Rachel "
-    "Rosa Ruth Sara Sophie Stella Susan Tessa Tilly Ursula Vera Violet Wendy Willa Yvonne Zelda Zoe Anna Amy"
-).split()
-NEW_BOYS = (
-    "Adam Alfred Arthur Ben Bruno Carl Cedric Chester David Dexter Edgar Edwin Felix Finn Frank George Gilbert Gus Harold "
-    "Harry Henry Hugo Isaac Ivan Jack Jasper Kevin Kurt Leo Lewis Louis Martin Max Milo Ned Nathan Oliver Oscar Otto Patrick "
-    "Paul Quentin Ralph Robert Rufus Samuel Simon Theo Tim Tom Toby Victor Vincent Walter William Xavier Zach"
-).split()
 
-_NAME = re.compile(r"\b(?:" + "|".join(sorted(GIRLS | BOYS)) + r")\b")
+def _names(listed: str) -> tuple[str, ...]:
+    return tuple(listed.split())
+
+
+GIRLS = _names(
+    """
+    Lily Lucy Mia Anna Sara Sarah Amy Jane Mary Sue Jill Emma Lila Daisy Molly Jenny Ella Ellie Mandy Kitty Sally
+    """
+)
+BOYS = _names(
+    """
+    Tim Timmy Tom Tommy Ben Benny Max Jack Sam Sammy Bob Bobby John Johnny Billy Joe Joey Mike Peter Fred Freddy
+    """
+)
+NEW_GIRLS = _names(
+    """
+    Alice Agnes Bella Bridget Clara Cora Dora Edith Eliza Esther Fiona Flora Gloria Greta Hannah Hazel Ida Irene
+    Iris Ivy Julia Kate Laura Lena Lily Lucy Mabel Margaret Martha Matilda Mia Nancy Nina Nora Olive Pearl Polly
+    Rachel Rosa Ruth Sara Sophie Stella Susan Tessa Tilly Ursula Vera Violet Wendy Willa Yvonne Zelda Zoe Anna Amy
+    """
+)
+NEW_BOYS = _names(
+    """
+    Adam Alfred Arthur Ben Bruno Carl Cedric Chester David Dexter Edgar Edwin Felix Finn Frank George Gilbert Gus
+    Harold Harry Henry Hugo Isaac Ivan Jack Jasper Kevin Kurt Leo Lewis Louis Martin Max Milo Ned Nathan Oliver
+    Oscar Otto Patrick Paul Quentin Ralph Robert Rufus Samuel Simon Theo Tim Tom Toby Victor Vincent Walter
+    William Xavier Zach
+    """
+)
+
+_NAME = re.compile(r"\b(?:" + "|".join(sorted(GIRLS + BOYS)) + r")\b")
 _SENTENCE = re.compile(r'[^.!?]*[.!?]+"?(?=\s|$)\s*')
 _WORD = re.compile(r"[A-Za-z]+(?:'[a-z]+)?")
-_PLAIN = re.compile(r"[A-Za-z ,.!?'\"-]+")
+_PLAIN = re.compile(r"[A-Za-z \n,.!?'\"-]+")
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How stories are drawn: `stories` of them in batches of `batch`, at most `tokens` teacher tokens each."""
 
-    stories: int = 26_000
+    stories: int
     tokens: int = 224
-    batch: int = 250
-    temperature: float = 0.8
+    batch: int = 100
+    temperature: float = 0.7
 
 
 def sample(teacher: Any, tokenizer: Any, settings: Sampling, generator: torch.Generator) -> Iterator[str]:
@@ -51,7 +70,7 @@ def sample(teacher: Any, tokenizer: Any, settings: Sampling, generator: torch.Ge
     import torch
 
     begin = tokenizer.bos_token_id
-    ends = torch.tensor([begin, tokenizer.eos_token_id])
+    ends = [begin, tokenizer.eos_token_id]
     left = settings.stories
     while left > 0:
         rows = min(settings.batch, left)
@@ -64,7 +83,7 @@ def sample(teacher: Any, tokenizer: Any, settings: Sampling, generator: torch.Ge
                 chances = (out.logits[:, -1] / settings.temperature).softmax(-1)  # (rows, vocabulary)
                 token = torch.multinomial(chances, 1, generator=generator)
                 drawn.append(token)
-                ended |= torch.isin(token[:, 0], ends)
+                ended |= torch.isin(token[:, 0], torch.tensor(ends))
                 if ended.all():
                     break
         for row in torch.cat(drawn, dim=1).tolist():
@@ -79,22 +98,29 @@ def sentences(text: str) -> list[str]:
 
 
 def clean(text: str, shortest: int = 60, longest: int = 10_000) -> str | None:
-    """The story in one line of complete sentences, at most `longest` words; None where it is short, odd or repeats itself."""
-    kept: list[str] = []
-    count = 0
-    for sentence in sentences(" ".join(text.split())):
-        count += len(sentence.split())
-        if count > longest:
-            break
-        kept.append(sentence)
-    story = " ".join(kept)
-    words = story.split()
-    if len(words) < shortest or not _PLAIN.fullmatch(story) or story.count('"') % 2:
+    """The story's complete sentences, at most `longest` words of them, paragraphs parted by one newline.
+
+    None where that leaves fewer than `shortest` words, an unclosed quotation, unusual characters, a word twice in a row or
+    eight words in a row that stood there before (a small model that repeats itself rarely stops).
+    """
+    kept = ""
+    for paragraph in text.strip().splitlines():
+        gap = "\n" if kept else ""
+        for sentence in sentences(" ".join(paragraph.split())):
+            longer = kept + gap + sentence
+            if len(longer.split()) > longest:
+                break
+            kept, gap = longer, " "
+        else:
+            continue
+        break
+    words = kept.split()
+    if len(words) < shortest or not _PLAIN.fullmatch(kept) or kept.count('"') % 2:
         return None
     eights = [tuple(words[i : i + 8]) for i in range(len(words) - 7)]
-    if len(set(eights)) < len(eights) or any(a == b for a, b in zip(words, words[1:], strict=False)):
+    if len(set(eights)) < len(eights) or any(a == b for a, b in pairwise(words)):
         return None
-    return story
+    return kept
 
 
 def rename(story: str, chance: random.Random) -> str:
@@ -106,16 +132,12 @@ def rename(story: str, chance: random.Random) -> str:
     return _NAME.sub(lambda found: given[found.group()], story)
 
 
-def distinct(stories: Iterable[str], opening: int = 12) -> list[str]:
-    """The stories in their order, without those whose words 3..opening were seen before in the same places."""
-    seen: set[tuple[str, ...]] = set()
-    kept = []
+def distinct(stories: Iterable[str], opening: int = 30) -> list[str]:
+    """The stories in their order, without those that share their first `opening` words with an earlier one."""
+    first: dict[tuple[str, ...], str] = {}
     for story in stories:
-        key = tuple(story.split()[:opening])
-        if key not in seen:
-            seen.add(key)
-            kept.append(story)
-    return kept
+        first.setdefault(tuple(story.split()[:opening]), story)
+    return list(first.values())
 
 
 def common_words(stories: Iterable[str], least: int) -> frozenset[str]:
