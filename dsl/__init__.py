@@ -9,22 +9,22 @@ from dsl.text import Text, Word
 
 if TYPE_CHECKING:
     from dsl.batch import Batch
-    from dsl.complexity import complexity
-    from dsl.english import english
+    from dsl.cost import complexity
+    from dsl.sentences import english
     from dsl.evaluator import evaluate
     from dsl.parser import parse, parse_expression
     from dsl.python import to_module, to_python
-    from dsl.simplify import simplify
+    from dsl.canonical import simplify
 
 # Loaded on first use: numpy and lark cost more than the rest of the package together.
 _LAZY = {
     "Batch": "dsl.batch",
-    "complexity": "dsl.complexity",
-    "english": "dsl.english",
+    "complexity": "dsl.cost",
+    "english": "dsl.sentences",
     "evaluate": "dsl.evaluator",
     "parse": "dsl.parser",
     "parse_expression": "dsl.parser",
-    "simplify": "dsl.simplify",
+    "simplify": "dsl.canonical",
     "to_module": "dsl.python",
     "to_python": "dsl.python",
 }

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T", bound=type)
@@ -251,10 +252,16 @@ def _rules(statements: tuple[Statement, ...]) -> Iterator[Rule]:
             yield from _rules(s.other)
 
 
+@cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """The fields of a node class that can hold nodes."""
+    return tuple(f.name for f in fields(kind) if f.compare and f.type not in ("str", "float", "bool"))
+
+
 def children(node: AnyNode) -> Iterator[AnyNode]:
     """The nodes directly below, in source order."""
-    for f in fields(node):
-        value = getattr(node, f.name)
+    for name in _parts(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
             yield value  # type: ignore[misc]
         elif isinstance(value, tuple):
@@ -273,16 +280,16 @@ def walk(node: AnyNode) -> Iterator[AnyNode]:
 def rebuild(node: Any, change: Callable[[Any], Any]) -> Any:
     """The node with `change` applied to each node directly below; the same object where nothing changed."""
     changes: dict[str, Any] = {}
-    for f in fields(node):
-        value = getattr(node, f.name)
+    for name in _parts(type(node)):
+        value = getattr(node, name)
         if isinstance(value, Node):
             new: Any = change(value)
             if new is not value:
-                changes[f.name] = new
+                changes[name] = new
         elif isinstance(value, tuple) and any(isinstance(v, Node) for v in value):
             new = tuple(change(v) if isinstance(v, Node) else v for v in value)
             if any(a is not b for a, b in zip(new, value, strict=True)):
-                changes[f.name] = new
+                changes[name] = new
     return replace(node, **changes) if changes else node
 
 

@@ -194,12 +194,13 @@ class Induction(LogLinear):
         every = np.ones(bank.width, bool)
         tried = []
         for guard in self.proposals(pattern, gradient):
-            sides = [bank.inside(s) for s in (guard.query, guard.key)]
+            in_query, in_key = bank.inside(guard.query), bank.inside(guard.key)
             cells = select(
                 bank.cells_of[guard.relation],
                 bank.category[guard.query.shift],
                 bank.category[guard.key.shift],
-                *(every if s is None else s for s in sides),
+                every if in_query is None else in_query,
+                every if in_key is None else in_key,
                 problem.q,
                 problem.k,
                 stop,

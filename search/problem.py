@@ -36,6 +36,8 @@ class Problem:
         self.rows = np.concatenate([[0], np.cumsum(allowed.sum(-1)[self.batch.valid])])  # (N + 1) first cell of each row
         self._padded = (text.astype(np.int64) * self.batch.size + query) * self.batch.size + key
         self._source = self.offsets[text] + query.astype(np.int64) * lengths[text] + key
+        # (N) the first unmasked cell of each row in `targets`; the others of the row follow it there as here
+        self.row_source = self._source[self.rows[:-1]]
         self.position = np.concatenate([np.arange(n) for n in lengths])  # (N) position of each row in its text
 
     def __len__(self) -> int:

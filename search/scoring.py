@@ -9,23 +9,16 @@ import numpy as np
 
 from dsl import evaluate
 from dsl.nodes import Program
+from search.distances import overlaps
 from search.problem import Problem
 
 SIGNATURE_TEXTS = 6
 
 
-def score(programs: Sequence[Program], problem: Problem, heads: Sequence[int]) -> np.ndarray:
-    """(P, H, T) float64: IoU per program, head and text, from one L1 distance: (S - L1) / (S + L1), S the sum of both masses."""
+def score(programs: Sequence[Program], problem: Problem, heads: Sequence[int], device: str | None = None) -> np.ndarray:
+    """(P, H, T) float64: IoU per program, head and text; device as in `search.distances.overlaps`."""
     patterns = np.stack([problem.pack(evaluate(p, problem.batch)) for p in programs])  # (P, C)
-    starts = problem.rows[problem.texts[:-1]]
-    result = np.empty((len(programs), len(heads), len(problem)))
-    mass = np.add.reduceat(patterns, starts, axis=1)
-    for h, head in enumerate(heads):
-        target = problem.target([head])[0]
-        total = mass + np.add.reduceat(target, starts)
-        distance = np.add.reduceat(np.abs(patterns - target), starts, axis=1)
-        result[:, h] = (total - distance) / (total + distance)
-    return result
+    return overlaps(patterns, problem, heads, device)
 
 
 def signature(program: Program, problem: Problem) -> bytes:

@@ -23,6 +23,7 @@ from dsl.nodes import (
     Str,
     free_names,
 )
+from dsl.printer import number
 
 
 def key(node: Expr | Range) -> str:
@@ -53,7 +54,7 @@ def sorted_items(items: set[Expr] | frozenset[Expr] | list[Expr] | tuple[Expr, .
 def _key(node: Expr | Range) -> str:
     match node:
         case Num(value):
-            return f"{value:.17g}"
+            return number(value)
         case Str(value):
             return f'"{value}"'
         case Bool(value):
@@ -69,7 +70,8 @@ def _key(node: Expr | Range) -> str:
         case Binary(op, left, right) | Compare(op, left, right):
             return f"{_inner(left)} {op} {_inner(right)}"
         case Member(item, values):
-            return f"{_inner(item)} in {{{', '.join(f'"{v}"' if isinstance(v, str) else f'{v:.17g}' for v in values)}}}"
+            written = ", ".join(f'"{v}"' if isinstance(v, str) else number(v) for v in values)
+            return f"{_inner(item)} in {{{written}}}"
         case Not(item):
             return f"not {_inner(item)}"
         case And(items):

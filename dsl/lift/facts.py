@@ -1,0 +1,185 @@
+"""What follows from a path: bounds on positions, guards already decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dsl.lift.build import ONE, ZERO, N, and_, arith, bounds, compare, conjuncts, linear, not_, or_, sure, whole
+from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Name, Not, Or
+
+Form = tuple[tuple[tuple[Expr, float], ...], float]
+
+
+class Facts:
+    """Guards known to hold."""
+
+    def __init__(self, guards: Iterable[Expr]):
+        self.known: set[Expr] = set()
+        self.forms: list[tuple[dict[Expr, float], float]] = []  # linear forms >= 0
+        self.excluded: dict[Expr, list[Expr]] = {}  # x - y != 0
+        for g in guards:
+            for part in conjuncts(g):
+                self._learn(part)
+
+    def _learn(self, part: Expr) -> None:
+        self.known.add(part)
+        if isinstance(part, Compare) and whole(part.left) and whole(part.right):
+            left, right = part.left, part.right
+            match part.op:
+                case "<":
+                    self._add(arith("-", arith("-", right, left), ONE))
+                case "<=":
+                    self._add(arith("-", right, left))
+                case ">":
+                    self._add(arith("-", arith("-", left, right), ONE))
+                case ">=":
+                    self._add(arith("-", left, right))
+                case "==":
+                    self._add(arith("-", left, right))
+                    self._add(arith("-", right, left))
+                case "!=":
+                    self._differ(left, right)
+        if isinstance(part, Not) and isinstance(part.item, Compare) and part.item.op == "==":
+            if whole(part.item.left) and whole(part.item.right):
+                self._differ(part.item.left, part.item.right)
+        for atom in (part.left, part.right) if isinstance(part, Compare) else ():
+            self._searches(atom)
+
+    def _searches(self, e: Expr) -> None:
+        """A search's result lies in its range."""
+        for atom in linear(e)[0]:
+            self.about(atom)
+
+    def about(self, atom: Expr) -> None:
+        if isinstance(atom, Find) and atom.range.domain is None:
+            if atom.range.high is not None:
+                self._add(arith("-", atom.range.high, atom))
+            else:
+                self._add(arith("-", arith("-", N, ONE), atom))
+            if atom.range.low is not None:
+                self._add(arith("-", atom, atom.range.low))
+
+    def _differ(self, a: Expr, b: Expr) -> None:
+        if self.nonnegative(arith("-", a, b)):
+            self._add(arith("-", arith("-", a, b), ONE))
+        elif self.nonnegative(arith("-", b, a)):
+            self._add(arith("-", arith("-", b, a), ONE))
+
+    def _add(self, e: Expr) -> None:
+        self.forms.append(linear(e))
+
+    def nonnegative(self, e: Expr, depth: int = 2) -> bool:
+        """Whether e >= 0 is certain (where it is not missing)."""
+        if isinstance(e, IfElse):
+            then = Facts((*self.known, e.test)) if len(self.known) < 30 else self
+            other = Facts((*self.known, not_(e.test))) if len(self.known) < 30 else self
+            return then.nonnegative(e.then, depth) and other.nonnegative(e.other, depth)
+        terms, const = linear(e)
+        return self._prove(terms, const, depth)
+
+    def _prove(self, terms: dict[Expr, float], const: float, depth: int) -> bool:
+        low = const
+        for atom, c in terms.items():
+            lo, hi = bounds(atom)
+            low += c * (lo if c > 0 else hi)
+        if low >= 0:
+            return True
+        if depth == 0:
+            return False
+        for atom, c in terms.items():
+            if isinstance(atom, Call) and atom.name in ("max", "min") and abs(c) == 1:
+                every = (atom.name == "min") == (c > 0)
+                rest = {a: x for a, x in terms.items() if a != atom}
+                results = []
+                for arg in atom.args:
+                    t, k = linear(arg)
+                    merged = dict(rest)
+                    for a, x in t.items():
+                        merged[a] = merged.get(a, 0.0) + c * x
+                    results.append(self._prove(merged, const + c * k, depth - 1))
+                if all(results) if every else any(results):
+                    return True
+            if isinstance(atom, Call) and atom.name == "default" and abs(c) == 1 and isinstance(atom.args[0], Find):
+                rest = {a: x for a, x in terms.items() if a != atom}
+                t, k = linear(atom.args[1])
+                second = dict(rest)
+                for a, x in t.items():
+                    second[a] = second.get(a, 0.0) + c * x
+                first = {**rest, atom.args[0]: rest.get(atom.args[0], 0.0) + c}
+                if self._prove(second, const + c * k, depth - 1) and self._prove(first, const, depth):
+                    return True
+        forms = list(self.forms)
+        for atom in terms:
+            if isinstance(atom, Find) and atom.range.domain is None:
+                high = atom.range.high if atom.range.high is not None else arith("-", N, ONE)
+                forms.append(linear(arith("-", high, atom)))
+                if atom.range.low is not None:
+                    forms.append(linear(arith("-", atom, atom.range.low)))
+        for other, k in forms:
+            if not any(other.get(a, 0.0) * c > 0 for a, c in terms.items()):
+                continue
+            merged = dict(terms)
+            for a, x in other.items():
+                merged[a] = merged.get(a, 0.0) - x
+            merged = {a: x for a, x in merged.items() if x}
+            if self._prove(merged, const - k, depth - 1):
+                return True
+        return False
+
+    def decide(self, guard: Expr) -> Expr:
+        """The guard, simpler where the facts decide parts of it."""
+        if guard in self.known:
+            return TRUE
+        match guard:
+            case And(items):
+                return and_(*(self.decide(i) for i in items))
+            case Or(items):
+                return or_(*(self.decide(i) for i in items))
+            case Not(item):
+                return FALSE if item in self.known else not_(self.decide(item))
+            case Compare(op, a, b):
+                if not_(guard) in self.known:
+                    return FALSE
+                if whole(a) and whole(b):
+                    return self._decide_numbers(guard, op, a, b)
+            case Aggregate("any", over, inner) if over.domain is None and inner is not None:
+                # a search known to have succeeded
+                pass
+        return FALSE if not_(guard) in self.known else guard
+
+    def _decide_numbers(self, guard: Expr, op: str, a: Expr, b: Expr) -> Expr:
+        d = arith("-", a, b)
+        certain = sure(a) and sure(b)
+        at_least, at_most = self.nonnegative(d), self.nonnegative(arith("-", ZERO, d))
+        above = self.nonnegative(arith("-", d, ONE))
+        below = self.nonnegative(arith("-", arith("-", ZERO, d), ONE))
+        true = {
+            ">=": at_least,
+            ">": above,
+            "<=": at_most,
+            "<": below,
+            "==": at_least and at_most,
+            "!=": above or below,
+        }[op]
+        false = {
+            ">=": below,
+            ">": at_most,
+            "<=": above,
+            "<": at_least,
+            "==": above or below,
+            "!=": at_least and at_most,
+        }[op]
+        if false:
+            return FALSE
+        if true and certain:
+            return TRUE
+        if certain and op in (">=", "<=") and (at_least or at_most):
+            tight = (op == ">=" and at_most) or (op == "<=" and at_least)
+            return compare("==", a, b) if tight else guard
+        if certain and op == "!=" and (at_least or at_most):
+            return compare(">" if at_least else "<", a, b)
+        return guard
+
+
+__all__ = ["Facts"]
+_ = Name

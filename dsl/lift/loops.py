@@ -1,0 +1,559 @@
+"""Loops: the body is executed once for an unknown element; what one iteration hands to the next is solved for.
+
+A variable that the body changes starts an iteration as an unknown. After the body its new value, as an expression of the unknown,
+is a recurrence: kept, set, counted up, multiplied, or decided by itself. Solving it gives the variable's value before the
+iteration of element p (`before`) and after the loop (`after`), as searches, counts and sums over the elements.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Range, free_names
+
+from dsl.lift.build import (
+    MISSING,
+    ONE,
+    and_,
+    arith,
+    compare,
+    exists,
+    find,
+    not_,
+    or_,
+    replace_names,
+)
+from dsl.lift.machine import UNDEFINED, Conflict, Frame, Machine, Undefined
+from dsl.lift.recurrence import Recurrences
+from dsl.lift.sequences import items_of, renewed
+from dsl.lift.values import (
+    Arr,
+    CondEl,
+    Dict,
+    Item,
+    Later,
+    Loop,
+    LoopEl,
+    Over,
+    Ref,
+    Refusal,
+    S,
+    Seq,
+    Write,
+    high_of,
+    low_of,
+    map_value,
+    rename,
+    sort_of,
+    value_of,
+)
+
+UNROLL = 64
+
+
+@dataclass
+class Round:
+    """What one execution of a loop's body shows."""
+
+    store: dict[Any, Any]
+    live: Expr
+    frame: Frame
+
+
+class Loops(Recurrences, Machine):
+    def for_statement(self, node: ast.For) -> Expr:
+        seq = self.iterable(self.evaluate(node.iter))
+        return self.run_sequence(seq, lambda v: self.assign(node.target, v), node.body, node.orelse, node.target)
+
+    def run_sequence(
+        self, seq: Seq, bind: Callable[[Any], None], body: list[ast.stmt], orelse: list[ast.stmt], target: ast.expr | None
+    ) -> Expr:
+        """Executes a loop over the elements; the guard under which what follows the loop is reached."""
+        if len(seq.segments) > UNROLL:
+            self.refuse("a loop over a long literal")
+        if seq.is_set and items_of(seq) is None:
+            from dsl.lift.sequences import as_filter
+
+            seq = as_filter(self, seq)
+        pushed = 0
+        broken: list[tuple[Expr, dict[Any, Any]]] = []
+        returned: Expr = FALSE
+        live: Expr = TRUE
+        leaves = any(isinstance(n, ast.Break | ast.Return) for s in body for n in ast.walk(s))
+        if leaves and not seq.ordered:
+            self.refuse("leaving a loop whose order follows from the data")
+        for segment in seq.segments:
+            if isinstance(segment, Item):
+                element = CondEl(self.fresh(), segment.cond) if segment.cond != TRUE else None
+                ended, returns = self.run_item(segment, element, bind, body, broken)
+            else:
+                o = renewed(self, segment)
+                ended, returns = self.run_over(o, bind, body, broken, target)
+            returned = or_(returned, returns)
+            if ended == FALSE and returns == FALSE:
+                continue
+            here = not_(or_(ended, returns))
+            if here == FALSE:
+                live = FALSE
+                break
+            step = CondEl(self.fresh(), here)
+            self.push(step)
+            pushed += 1
+            live = and_(live, here)
+        if orelse and live != FALSE:
+            else_live = self.block(orelse)
+            if else_live != TRUE:
+                if pushed:
+                    self.refuse("leaving the else of a loop early")
+                del self.path[len(self.path) - pushed :]
+                return else_live
+        del self.path[len(self.path) - pushed :]
+        for cond, store in reversed(broken):
+            merged = {**store, **self.store}
+            self.store, merged = merged, self.store
+            self.store = self.merge_stores(cond, store, merged) if live != FALSE else dict(store)
+            live = TRUE if live == FALSE else live
+        if live == FALSE:
+            return FALSE
+        return not_(returned)
+
+    def run_item(
+        self,
+        item: Item,
+        element: CondEl | None,
+        bind: Callable[[Any], None],
+        body: list[ast.stmt],
+        broken: list[tuple[Expr, dict[Any, Any]]],
+    ) -> tuple[Expr, Expr]:
+        """One element known by itself. Gives the guards under which it ended the loop by break, and by return."""
+        base = len(self.path)
+        frame = Frame("loop", base)
+        before = self.store
+        if element is not None:
+            self.store = dict(before)
+            self.push(element)
+        self.frames.append(frame)
+        bind(item.value)
+        live = self.block(body)
+        self.frames.pop()
+        store = self.store
+        if live == FALSE and frame.continues:
+            *rest, (_, store) = frame.continues
+        else:
+            rest = frame.continues
+        for cond, other in rest:
+            self.store = {**other, **store}
+            store = self.merge_stores(cond, other, store)
+        if element is not None:
+            self.path.pop()
+            self.store = {**before, **store}
+            store = self.merge_stores(element.guard, store, before)
+        self.store = dict(store)
+        ended: Expr = FALSE
+        returns: Expr = FALSE
+        for b in frame.breaks:
+            if b.returned:
+                returns = or_(returns, b.cond)
+                self.hand_on(b.cond, b.value, b.store)
+            else:
+                ended = or_(ended, b.cond)
+                broken.append((and_(self.since_loop(base), b.cond), b.store))
+        return ended, returns
+
+    def since_loop(self, base: int) -> Expr:
+        return TRUE
+
+    def hand_on(self, cond: Expr, value: Any, store: dict[Any, Any]) -> None:
+        """A return inside a loop, as one of the code around the loop."""
+        element = CondEl(self.fresh(), cond)
+        kept = self.store
+        self.store = dict(store)
+        self.push(element)
+        self.return_value(value)
+        self.path.pop()
+        self.store = kept
+
+    def run_over(
+        self,
+        o: Over,
+        bind: Callable[[Any], None],
+        body: list[ast.stmt],
+        broken: list[tuple[Expr, dict[Any, Any]]],
+        target: ast.expr | None = None,
+    ) -> tuple[Expr, Expr]:
+        """Elements value(v1, v2…): nested loops, the body in the innermost."""
+        if len(o.ranges) > 1:
+            if any(isinstance(n, ast.Break | ast.Return) for s in body for n in ast.walk(s)):
+                self.refuse("leaving a loop over a list built by nested loops")
+            inner = Over(o.ranges[1:], o.guard, o.value, o.descending)
+            outer = Over(o.ranges[:1], TRUE, None, o.descending)
+            self.run_range(outer, lambda v: None, lambda: self._inner(inner, bind, body), None)
+            return FALSE, FALSE
+        return self.run_range(o, bind, lambda: self.block(body), target)
+
+    def _inner(self, o: Over, bind: Callable[[Any], None], body: list[ast.stmt]) -> Expr:
+        self.run_over(o, bind, body, [])
+        return TRUE
+
+    def run_range(
+        self, o: Over, bind: Callable[[Any], None], body: Callable[[], Expr], target: ast.expr | None
+    ) -> tuple[Expr, Expr]:
+        """The loop proper. Gives the guards under which it ended by break (always false: done here), and by return."""
+        r = o.ranges[0]
+        if isinstance(target, ast.Name):
+            self.named[r.var] = target.id
+        elif isinstance(target, ast.Tuple) and isinstance(target.elts[0], ast.Name):
+            self.named[r.var] = target.elts[0].id
+        loop = Loop(self.fresh(), r, o.guard, o.descending, self.line)
+        if r.domain is not None and r.domain.name == "ancestors":
+            loop.ordered = False
+        logs = {i: len(a.log) for i, a in self.arrays.items()}
+        start = dict(self.store)
+        unknown: dict[Any, Any] = {}  # variables handed from iteration to iteration, as they start one
+        names: dict[Any, str] = {}
+        guesses: dict[Any, Any] = {}  # the same for lists and dictionaries: their contents so far
+        for attempt in range(12):
+            for i, a in list(self.arrays.items()):
+                if i in logs:
+                    del a.log[logs[i] :]
+            shown = self.execute(loop, {**start, **unknown, **guesses}, o.value, bind, body)
+            changed = False
+            for key, value in start.items():
+                new = shown.store.get(key, UNDEFINED)
+                if key[0] == "h":
+                    changed = self.guess(loop, key, value, new, guesses) or changed
+                elif key in unknown:
+                    changed = self.firmer(key, value, new, unknown, names) or changed
+                elif new is not value and not same(new, value) and not isinstance(value, Undefined):
+                    names[key] = ""
+                    self.firmer(key, value, new, unknown, names)
+                    changed = True
+            if not changed:
+                break
+        else:
+            self.refuse("what this loop hands from one element to the next")
+        return self.finish(loop, o, start, unknown, names, guesses, shown)
+
+    def execute(
+        self, loop: Loop, store: dict[Any, Any], value: Any, bind: Callable[[Any], None], body: Callable[[], Expr]
+    ) -> Round:
+        self.steps += 5
+        if self.steps > 60_000:
+            self.refuse("the program takes too many steps to follow")
+        self.store = dict(store)
+        loop.breaks = []
+        self.push(LoopEl(loop))
+        frame = Frame("loop", len(self.path), loop)
+        self.frames.append(frame)
+        line = self.line
+        bind(value)
+        live = body()
+        self.line = line
+        self.frames.pop()
+        self.path.pop()
+        ends = [(c, s) for c, s in frame.continues] + [(b.cond, b.store) for b in frame.breaks]
+        if live == FALSE and ends:
+            *ends, (_, result) = ends
+        else:
+            result = self.store
+        for cond, other in ends:
+            self.store = {**other, **result}
+            result = self.merge_stores(cond, other, result)
+        loop.breaks = list(frame.breaks)
+        return Round(dict(result), live, frame)
+
+    # --- what is handed on --------------------------------------------------------------------------------------
+
+    def firmer(self, key: Any, value: Any, new: Any, unknown: dict[Any, Any], names: dict[Any, str]) -> bool:
+        """Makes a changed variable unknown at the start of an iteration; whether that is news."""
+        if isinstance(new, Conflict):
+            old = unknown.get(key)
+            if isinstance(old, Conflict) or (old is not None and isinstance(old, Poison)):
+                return False
+            unknown[key] = Poison(key[2])
+            return True
+        sort = sort_of(new) or sort_of(value)
+        if sort is None or (sort_of(value) is None and value is not None):
+            if key in unknown:
+                return False
+            unknown[key] = Poison(key[2])
+            return True
+        if sort_of(value) not in (None, sort):
+            sort = "number" if {sort, sort_of(value)} == {"guard", "number"} else sort
+        old = unknown.get(key)
+        maybe = value is None or may_be_missing(value) or may_be_missing(new)
+        if isinstance(old, S) and old.sort == sort and (not maybe or old.e.name.startswith("$m")):  # type: ignore[union-attr]
+            return False
+        fractional = sort == "number" and not all(v is None or is_whole(v, names.get(key, "")) for v in (value, new))
+        name = f"${'m' if maybe else 'f' if fractional else 'i'}{self.fresh()}"
+        names[key] = name
+        unknown[key] = S(sort, Name(name))
+        return True
+
+    def guess(self, loop: Loop, key: Any, value: Any, new: Any, guesses: dict[Any, Any]) -> bool:
+        """What a list or dictionary holds when an iteration starts, from what the last round added. Whether that is news."""
+        old = guesses.get(key, value)
+        if new is old or same(new, old):
+            if key not in guesses:
+                return False
+            added: Any = ()
+        else:
+            added = self.added(loop, old, new)
+        before = self.collected(loop, key, value, added, True)
+        if same(before, old):
+            return False
+        guesses[key] = before
+        return True
+
+    def added(self, loop: Loop, old: Any, new: Any) -> Any:
+        if isinstance(new, Conflict | Arr) or type(new) is not type(old):
+            self.refuse("what this loop does to a list or dictionary")
+        if isinstance(new, Seq):
+            shared = len(old.segments)
+            if new.segments[:shared] != old.segments:
+                self.refuse("a list that this loop both fills and changes")
+            return new.segments[shared:]
+        if isinstance(new, Dict):
+            shared = len(old.writes)
+            if new.writes[:shared] != old.writes:
+                self.refuse("a dictionary that this loop both fills and changes")
+            fixed = []
+            for (k, a), (k2, b) in zip(old.items, new.items, strict=False):
+                if k != k2:
+                    self.refuse("a dictionary whose keys this loop changes")
+                if not same(a, b):
+                    self.refuse("a dictionary whose entries this loop changes")
+                fixed.append(k)
+            extra = tuple(Write((), TRUE, k, v) for k, v in new.items[len(fixed) :])
+            return (*extra, *new.writes[shared:])
+        return ()
+
+    def collected(self, loop: Loop, key: Any, value: Any, added: Any, before: bool) -> Any:
+        """The list or dictionary with what all (earlier) iterations add to it."""
+        if not added:
+            return value
+        r = loop.range
+        v = f"$p{loop.id}c{key[1]}{'b' if before else 'a'}"
+        if r.var in self.named:
+            self.named[v] = self.named[r.var]
+        names: dict[str, Expr] = {r.var: Name(v)}
+        ran = self.ran_before(loop, v) if before else Range(v, r.low, r.high, r.domain)
+        guard = replace_names(loop.guard, names)
+        if before and r.domain is not None:
+            guard = and_(guard, compare(">" if loop.descending else "<", Call("index", (Name(v),)), Call("index", (loop.var,))))
+        if not before:
+            guard = and_(guard, replace_names(self.runs(loop), names))
+        if isinstance(value, Dict):
+            writes = [self.write_of(loop, w, ran, guard, names) for w in added]
+            return Dict(value.items, (*value.writes, *writes), value.factory)
+        segments: list[Item | Over] = []
+        items = [s for s in added if isinstance(s, Item)]
+        if len(items) == len(added) and len(items) > 1:
+            joined = self.one_item(items)
+            if joined is not None:
+                added = (joined,)
+        ordered = value.ordered and (len(added) == 1)
+        for s in added:
+            s = rename_segment(self, s, names)
+            if isinstance(s, Item):
+                segments.append(Over((ran,), and_(guard, s.cond), s.value, loop.descending))
+            else:
+                if s.descending != loop.descending:
+                    ordered = False
+                segments.append(Over((ran, *s.ranges), and_(guard, s.guard), s.value, loop.descending))
+        return Seq((*value.segments, *segments), value.is_set, ordered or value.is_set)
+
+    def one_item(self, items: list[Item]) -> Item | None:
+        """Several appends of which an iteration does one, as one."""
+        value = items[-1].value
+        cond = items[-1].cond
+        for item in reversed(items[:-1]):
+            if and_(item.cond, cond) != FALSE:
+                return None
+            merged = self.merge(item.cond, item.value, value)
+            if isinstance(merged, Conflict):
+                return None
+            value, cond = merged, or_(item.cond, cond)
+        return Item(value, cond)
+
+    def write_of(self, loop: Loop, w: Write, ran: Range, guard: Expr, names: dict[str, Expr]) -> Write:
+        w = Write(*[rename(x, names) if i in (2, 3) else x for i, x in enumerate(
+            (w.ranges, w.cond, w.key, w.value, w.mode, w.start, w.descending))])  # fmt: skip
+        from dsl.lift.values import map_range
+
+        ranges = tuple(map_range(r, lambda e: replace_names(e, names)) for r in w.ranges)
+        cond = and_(guard, replace_names(w.cond, names))
+        if w.ranges and w.descending != loop.descending:
+            self.refuse("a dictionary filled in two directions")
+        return Write((ran, *ranges), cond, w.key, w.value, w.mode, w.start, loop.descending)
+
+    def ran_before(self, loop: Loop, var: str) -> Range:
+        """The elements of the iterations before that of the loop's variable."""
+        r = loop.range
+        if r.domain is not None:
+            return Range(var, None, None, r.domain)
+        if loop.descending:
+            return Range(var, arith("+", loop.var, ONE), r.high)
+        return Range(var, r.low, arith("-", loop.var, ONE))
+
+    def runs(self, loop: Loop) -> Expr:
+        """The iteration of the loop's variable takes place: the loop has not ended before."""
+        if loop.stop is None:
+            return TRUE
+        return not_(compare("<" if loop.descending else ">", self.ordinal(loop, loop.var), self.ordinal(loop, loop.stop)))
+
+    def ordinal(self, loop: Loop, e: Expr) -> Expr:
+        return Call("index", (e,)) if loop.range.domain is not None else e
+
+    # --- after the loop -----------------------------------------------------------------------------------------
+
+    def finish(
+        self,
+        loop: Loop,
+        o: Over,
+        start: dict[Any, Any],
+        unknown: dict[Any, Any],
+        names: dict[Any, str],
+        guesses: dict[Any, Any],
+        shown: Round,
+    ) -> tuple[Expr, Expr]:
+        r = loop.range
+        solvable = {k: v for k, v in unknown.items() if isinstance(v, S)}
+        solved = self.solve(loop, start, solvable, {k: names[k] for k in solvable}, shown.store)
+        if loop.breaks:
+            if not loop.ordered:
+                self.refuse("leaving a loop over ancestors")
+            self.stop_of(loop)
+        after = dict(start)
+        for key, value in shown.store.items():
+            if key in unknown:
+                if isinstance(unknown[key], S):
+                    after[key] = self.later(lambda k=key: self.after(loop, solved, k, start[k], shown.store[k]))
+                else:
+                    after[key] = Poison(key[2])
+            elif key[0] == "h":
+                if key in start:
+                    if key in guesses:
+                        old = guesses[key]
+                        added = self.added(loop, old, value) if not same(old, value) else ()
+                        added = tuple(map_value(s, self.resolve) for s in added)
+                        after[key] = self.collected(loop, key, start[key], added, False)
+                else:
+                    after[key] = value
+            elif key not in start:
+                after[key] = self.later(lambda v=value: self.last_value(loop, v))
+        self.store = after
+        returns = [b for b in loop.breaks if b.returned]
+        self.settle(loop)
+        if not returns:
+            return FALSE, FALSE
+        stop = loop.stop
+        assert stop is not None
+        conds = []
+        value: Any = UNDEFINED
+        for b in returns:
+            names_at = {r.var: stop}
+            here = replace_names(self.resolve(b.cond), names_at) if len(loop.breaks) > 1 else TRUE
+            v = rename(map_value(b.value, self.resolve), names_at)
+            value = v if isinstance(value, Undefined) else self.merge(here, v, value)
+            conds.append(and_(exists(stop), here) if len(returns) < len(loop.breaks) else exists(stop))
+        cond = or_(*conds)
+        if isinstance(value, Conflict):
+            self.refuse("a function that returns values of different kinds")
+        self.hand_on(cond, value, self.store)
+        return FALSE, cond
+
+    def later(self, find_out: Callable[[], Any]) -> Later:
+        return Later(find_out, self.fresh())
+
+    def stop_of(self, loop: Loop) -> None:
+        """Where the loop ends early."""
+        r = loop.range
+        v = f"$p{loop.id}s"
+        if r.var in self.named:
+            self.named[v] = self.named[r.var]
+        cond = or_(*(self.resolve(b.cond) for b in loop.breaks))
+        cond = self.simpler_break(loop, cond)
+        guard = replace_names(and_(loop.guard, cond), {r.var: Name(v)})
+        loop.stop = find("last" if loop.descending else "first", Range(v, r.low, r.high, r.domain), guard)
+
+    def last_value(self, loop: Loop, value: Any) -> Any:
+        """What a variable set in the loop's body is after the loop: its value in the last iteration."""
+        if isinstance(value, Conflict | Later | Arr | Ref) or sort_of(value) is None:
+            if isinstance(value, tuple) or value is None:
+                pass
+            else:
+                return value if not isinstance(value, Conflict | Later) else Poison("a variable of the loop")
+        r = loop.range
+        v = self.var()
+        guard = replace_names(and_(loop.guard, self.runs(loop)), {r.var: Name(v)})
+        last = find("first" if loop.descending else "last", Range(v, r.low, r.high, r.domain), guard)
+        if loop.stop is not None and r.domain is None and loop.guard == TRUE:
+            end = low_of(r) if loop.descending else high_of(r)
+            from dsl.lift.build import default, if_
+
+            last = default(loop.stop, if_(compare("<=", low_of(r), high_of(r)), end, MISSING["number"]))
+        return rename(map_value(value, self.resolve), {r.var: last})
+
+    def settle(self, loop: Loop) -> None:
+        """Hook for what must be known once a loop is done."""
+
+
+class Poison:
+    """A variable whose value after a loop cannot be told; refused when used."""
+
+    def __init__(self, name: Any):
+        self.name = name
+
+
+def rename_segment(m: Machine, s: Item | Over, names: dict[str, Expr]) -> Item | Over:
+    new = map_value(s, lambda e: replace_names(e, names))
+    return new
+
+
+_BOUND = re.compile(r"\$[a-z]\d+(?:[a-z]\d*[a-z]?)?|@\d+:\d+:\d+")
+
+
+def canonical(v: Any) -> str:
+    """A text that is equal for values that differ only in the numbers of bound variables."""
+    numbers: dict[str, str] = {}
+
+    def renamed(match: re.Match[str]) -> str:
+        return numbers.setdefault(match.group(), f"${len(numbers)}")
+
+    return _BOUND.sub(renamed, repr(v))
+
+
+def same(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Conflict | Undefined | Poison | Arr):
+        return False
+    if a == b:
+        return True
+    if isinstance(a, Seq) and len(a.segments) != len(b.segments):
+        return False
+    return isinstance(a, Seq | Dict | S | tuple) and canonical(a) == canonical(b)
+
+
+def may_be_missing(v: Any) -> bool:
+    from dsl.lift.build import sure
+
+    return v is None or (isinstance(v, S) and v.sort != "guard" and not sure(v.e))
+
+
+def is_whole(v: Any, own: str) -> bool:
+    from dsl.lift.build import whole
+
+    if isinstance(v, S):
+        return whole(replace_names(v.e, {own: Name("$i0")})) if own else whole(v.e)
+    return isinstance(v, int | float) and v == int(v)
+
+
+_ = (Refusal, Bool, free_names, value_of, MISSING)

@@ -1,0 +1,318 @@
+"""The state of symbolic execution: variables, mutable objects, the path, and how two branches' states become one."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name
+
+from dsl.lift.build import and_, conjuncts, not_, replace_names, size_of
+from dsl.lift.facts import Facts
+from dsl.lift.values import (
+    Arr,
+    Break,
+    CondEl,
+    Dict,
+    Entry,
+    Instance,
+    Item,
+    Later,
+    Loop,
+    LoopEl,
+    Over,
+    Ref,
+    Refusal,
+    S,
+    Seq,
+    Write,
+    high_of,
+    low_of,
+    merge_scalars,
+)
+from dsl.lift.build import compare
+
+STEPS = 60_000
+MAX_SIZE = 4_000
+
+
+class Undefined:
+    """The value of a variable on paths that do not set it."""
+
+    def __repr__(self) -> str:
+        return "undefined"
+
+
+UNDEFINED = Undefined()
+
+
+class Frame:
+    """A loop or a function call being executed."""
+
+    def __init__(self, kind: str, base: int, loop: Loop | None = None):
+        self.kind = kind
+        self.base = base
+        self.loop = loop
+        self.breaks: list[Break] = []
+        self.continues: list[tuple[Expr, dict[Any, Any]]] = []
+        self.returns: list[tuple[Expr, Any, dict[Any, Any]]] = []
+
+
+class Machine:
+    def __init__(self) -> None:
+        self.store: dict[Any, Any] = {}
+        self.parents: dict[int, int | None] = {0: None}
+        self.scope = 0
+        self.path: list[CondEl | LoopEl] = []
+        self.frames: list[Frame] = []
+        self.line = 0
+        self.steps = 0
+        self.counter = 0
+        self.arrays: dict[int, Arr] = {}
+        self.closed: dict[str, Expr] = {}
+        self.reads: dict[int, tuple[tuple[Loop, ...], int]] = {}
+        self.named: dict[str, str] = {}  # Python's name of a loop's variable
+        self._facts: tuple[tuple[Any, ...], Facts] | None = None
+
+    # --- counting -----------------------------------------------------------------------------------------------
+
+    def fresh(self) -> int:
+        self.counter += 1
+        return self.counter
+
+    def var(self, hint: str = "") -> str:
+        name = f"$p{self.fresh()}"
+        if hint:
+            self.named[name] = hint
+        return name
+
+    def step(self, node: ast.AST) -> None:
+        self.steps += 1
+        self.line = getattr(node, "lineno", self.line)
+        if self.steps > STEPS:
+            self.refuse("the program takes too many steps to follow")
+
+    def refuse(self, reason: str) -> Any:
+        raise Refusal(self.line, reason)
+
+    # --- paths --------------------------------------------------------------------------------------------------
+
+    def push(self, element: CondEl | LoopEl) -> None:
+        self.path.append(element)
+
+    def facts(self) -> Facts:
+        key = tuple(id(p) for p in self.path)
+        if self._facts is None or self._facts[0] != key:
+            guards: list[Expr] = []
+            for el in self.path:
+                if isinstance(el, CondEl):
+                    guards.append(el.guard)
+                else:
+                    guards.extend(self.loop_guards(el.loop))
+            self._facts = (key, Facts(guards))
+        return self._facts[1]
+
+    def loop_guards(self, loop: Loop) -> list[Expr]:
+        guards = list(conjuncts(loop.guard))
+        if loop.range.domain is None:
+            guards.append(compare(">=", loop.var, low_of(loop.range)))
+            guards.append(compare("<=", loop.var, high_of(loop.range)))
+        return [g for g in guards if not isinstance(g, Bool)]
+
+    def nonnegative(self, e: Expr) -> bool:
+        return self.facts().nonnegative(e)
+
+    def decide(self, guard: Expr) -> Expr:
+        if isinstance(guard, Bool):
+            return guard
+        if size_of(guard, MAX_SIZE) > MAX_SIZE:
+            self.refuse("the condition becomes too large to be a guard")
+        return self.facts().decide(guard)
+
+    def since(self, base: int) -> Expr:
+        return and_(*(el.guard for el in self.path[base:] if isinstance(el, CondEl)))
+
+    def inside(self, cond: Expr) -> CondEl:
+        return CondEl(self.fresh(), cond)
+
+    # --- variables ----------------------------------------------------------------------------------------------
+
+    def key_of(self, name: str, scope: int | None = None) -> Any:
+        here: int | None = self.scope if scope is None else scope
+        while here is not None:
+            if ("v", here, name) in self.store:
+                return ("v", here, name)
+            here = self.parents[here]
+        return None
+
+    def new_scope(self, parent: int) -> int:
+        scope = self.fresh()
+        self.parents[scope] = parent
+        return scope
+
+    def lookup(self, name: str) -> Any:
+        key = self.key_of(name)
+        if key is None:
+            return UNDEFINED
+        value = self.store[key]
+        if isinstance(value, Later):
+            value = value.find()
+            self.store[key] = value
+        return value
+
+    def bind(self, name: str, value: Any) -> None:
+        self.store[("v", self.scope, name)] = value
+
+    def box(self, value: Seq | Dict) -> Ref:
+        ref = Ref(self.fresh())
+        self.store[("h", ref.id)] = value
+        return ref
+
+    def unbox(self, value: Any) -> Any:
+        return self.store[("h", value.id)] if isinstance(value, Ref) else value
+
+    def rebox(self, ref: Ref, value: Any) -> None:
+        self.store[("h", ref.id)] = value
+
+    # --- merging ------------------------------------------------------------------------------------------------
+
+    def merge_stores(self, cond: Expr, a: dict[Any, Any], b: dict[Any, Any]) -> dict[Any, Any]:
+        merged = dict(b)
+        for key, va in a.items():
+            if key not in b:
+                merged[key] = va
+                continue
+            vb = b[key]
+            if va is not vb:
+                merged[key] = self.merge(cond, va, vb)
+        return merged
+
+    def merge(self, cond: Expr, a: Any, b: Any) -> Any:
+        """The value that is a where cond holds, else b."""
+        if cond == TRUE:
+            return a
+        if cond == FALSE:
+            return b
+        if a is b or (type(a) is type(b) and a == b) or isinstance(b, Undefined):
+            return a
+        if isinstance(a, Undefined):
+            return b
+        scalar = merge_scalars(cond, a, b)
+        if scalar is not None:
+            return scalar
+        if isinstance(a, Seq) and isinstance(b, Seq):
+            return merge_sequences(cond, a, b)
+        if isinstance(a, Dict) and isinstance(b, Dict):
+            return self.merge_dicts(cond, a, b)
+        if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
+            return tuple(self.merge(cond, x, y) for x, y in zip(a, b, strict=True))
+        if isinstance(a, Ref) and isinstance(b, Ref):
+            va, vb = self.store.get(("h", a.id)), self.store.get(("h", b.id))
+            if isinstance(va, Seq) and isinstance(vb, Seq):
+                return merge_sequences(cond, va, vb)
+        for x, y in ((a, b), (b, a)):
+            if isinstance(x, Ref) and isinstance(y, Seq | tuple):
+                inner = self.store.get(("h", x.id))
+                other = y if isinstance(y, Seq) else Seq(tuple(Item(v) for v in y))
+                if isinstance(inner, Seq):
+                    return merge_sequences(cond if x is a else not_(cond), inner, other)
+        if isinstance(a, Arr) and isinstance(b, Arr):
+            return self.merge_arrays(cond, a, b)
+        return Conflict(cond, a, b)
+
+    def merge_dicts(self, cond: Expr, a: Dict, b: Dict) -> Any:
+        ka, kb = dict(a.items), dict(b.items)
+        items = []
+        for key in (*ka, *(k for k in kb if k not in ka)):
+            if key not in ka or key not in kb:
+                return Conflict(cond, a, b)
+            items.append((key, self.merge(cond, ka[key], kb[key])))
+        shared = 0
+        while shared < min(len(a.writes), len(b.writes)) and a.writes[shared] == b.writes[shared]:
+            shared += 1
+        writes = [
+            *a.writes[:shared],
+            *(conditional(w, cond) for w in a.writes[shared:]),
+            *(conditional(w, not_(cond)) for w in b.writes[shared:]),
+        ]
+        return Dict(tuple(items), tuple(writes), a.factory)
+
+    def merge_arrays(self, cond: Expr, a: Arr, b: Arr) -> Any:
+        """A new array that continues the common history of both."""
+        if a.lineage.get(b.id) == len(b.log) and a.dims == b.dims:
+            old, new, guard = b, a, cond
+        elif b.lineage.get(a.id) == len(a.log) and a.dims == b.dims:
+            old, new, guard = a, b, not_(cond)
+        else:
+            return Conflict(cond, a, b)
+        taken = new.lineage[old.id]
+        merged = self.array(old.dims, old.init, old.base)
+        merged.log = list(old.log)
+        merged.lineage = {**old.lineage, old.id: len(old.log)}
+        element = CondEl(self.fresh(), guard)
+        for entry in new.log[taken:]:
+            merged.log.append(Entry((*entry.path[: len(self.path)], element, *entry.path[len(self.path) :]), *_rest(entry)))
+        return merged
+
+    def array(self, dims: tuple[Expr, ...], init: Any, base: int | None = None, is_list: bool = False) -> Arr:
+        made = Arr(self.fresh(), dims, init, len(self.path) if base is None else base, is_list=is_list)
+        self.arrays[made.id] = made
+        return made
+
+    # --- resolved expressions -----------------------------------------------------------------------------------
+
+    def resolve(self, e: Expr) -> Expr:
+        """With what is known by now about variables that loops carry along."""
+        for _ in range(50):
+            new = replace_names(e, self.closed)
+            if new is e or new == e:
+                return new
+            e = new
+        return e
+
+    def read(self, array: Arr, index: tuple[Expr, ...]) -> Call:
+        """The cell of an array as it is now."""
+        at = self.fresh()
+        self.reads[at] = (tuple(el.loop for el in self.path if isinstance(el, LoopEl)), self.line)
+        return Call(f"@{array.id}:{len(array.log)}:{at}", index)
+
+
+def _rest(entry: Entry) -> tuple[Any, ...]:
+    return entry.op, entry.index, entry.value, entry.line
+
+
+class Conflict:
+    """Two values that cannot become one; refused when used."""
+
+    def __init__(self, cond: Expr, a: Any, b: Any):
+        self.cond, self.a, self.b = cond, a, b
+
+
+def conditional(segment: Any, cond: Expr) -> Any:
+    match segment:
+        case Item(value, c):
+            return Item(value, and_(cond, c))
+        case Over(ranges, guard, value, descending):
+            return Over(ranges, and_(cond, guard), value, descending)
+        case Write(ranges, c, key, value, mode, start, descending):
+            return Write(ranges, and_(cond, c), key, value, mode, start, descending)
+    return segment
+
+
+def merge_sequences(cond: Expr, a: Seq, b: Seq) -> Seq:
+    shared = 0
+    while shared < min(len(a.segments), len(b.segments)) and a.segments[shared] == b.segments[shared]:
+        shared += 1
+    segments = (
+        *a.segments[:shared],
+        *(conditional(s, cond) for s in a.segments[shared:]),
+        *(conditional(s, not_(cond)) for s in b.segments[shared:]),
+    )
+    return Seq(tuple(s for s in segments if not never(s)), a.is_set or b.is_set, a.ordered and b.ordered)
+
+
+def never(segment: Item | Over) -> bool:
+    return (segment.cond if isinstance(segment, Item) else segment.guard) == FALSE
+
+
+__all__ = ["FALSE", "TRUE", "Instance", "Machine", "Name", "S"]

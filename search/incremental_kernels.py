@@ -1,0 +1,71 @@
+"""The inner loops of the incremental evaluator, compiled by numba."""
+
+# mypy: disable-error-code="untyped-decorator"
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def run_rule(code, mask, numbers, number, before, after):  # type: ignore[no-untyped-def]
+    """after <- before with one rule applied where mask is set: set 0, add 1, scale 2, max 3, min 4.
+
+    numbers (C), NaN where the rule does not act, or empty: then `number` for all cells.
+    """
+    if len(numbers) == 0:
+        if code == 0:
+            for c in range(len(mask)):
+                after[c] = number if mask[c] else before[c]
+        elif code == 1:
+            for c in range(len(mask)):
+                after[c] = before[c] + number if mask[c] else before[c]
+        elif code == 2:
+            for c in range(len(mask)):
+                after[c] = before[c] * number if mask[c] else before[c]
+        elif code == 3:
+            for c in range(len(mask)):
+                after[c] = max(before[c], number) if mask[c] else before[c]
+        else:
+            for c in range(len(mask)):
+                after[c] = min(before[c], number) if mask[c] else before[c]
+        return
+    for c in range(len(mask)):
+        x, old = numbers[c], before[c]
+        new = old
+        if code == 0:
+            new = x
+        elif code == 1:
+            new = old + x
+        elif code == 2:
+            new = old * x
+        elif code == 3:
+            new = max(old, x)
+        else:
+            new = min(old, x)
+        after[c] = new if mask[c] and x == x else old
+
+
+@njit(cache=True, fastmath=True)
+def finish(weights, target, mass, rows, texts, largest, scratch):  # type: ignore[no-untyped-def]
+    """Mean IoU of the target with the weights, clipped to [0, largest] and normalised by rows; mass (T) sums the target."""
+    result = 0.0
+    top = np.float32(largest)
+    for t in range(len(texts) - 1):
+        distance = np.float32(0)
+        present = 0.0
+        for r in range(texts[t], texts[t + 1]):
+            a, w = target[rows[r] : rows[r + 1]], weights[rows[r] : rows[r + 1]]
+            total = np.float32(0)
+            for c in range(len(w)):
+                x = min(max(w[c], np.float32(0)), top)
+                scratch[c] = x
+                total += x
+            if total > 0:
+                total = np.float32(1) / total
+                present += 1
+            for c in range(len(a)):
+                distance += abs(a[c] - scratch[c] * total)
+        result += (mass[t] + present - distance) / (mass[t] + present + distance)
+    return result / (len(texts) - 1)

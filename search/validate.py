@@ -1,0 +1,120 @@
+"""Proof by example: a lifted program against its original, run in the sandbox on several texts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from dsl.batch import Batch
+from dsl.evaluator import evaluate
+from dsl.lift import Refusal, lift
+from dsl.nodes import Program
+from dsl.text import Text
+from dsl.vocabulary import VOCABULARY
+
+if TYPE_CHECKING:
+    from sandbox.pool import Sandbox
+
+TOLERANCE = 1e-6
+TEXTS = 5
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How a program compares with its original.
+
+    status: "lifted" (equal within TOLERANCE on every text), "differs", or "failed" (the original gives no matrix on these
+    texts). Seconds are per text; those of the language are of one batch of all texts, shared out.
+    """
+
+    status: Literal["lifted", "differs", "failed"]
+    max_abs_difference: float | None
+    seconds_python: float | None
+    seconds_dsl: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class LiftRecord:
+    """What became of one source file: the record that `headscript lift --json` prints, the file's name aside."""
+
+    status: Literal["lifted", "refused", "differs", "failed"]
+    program: Program | None = None
+    name: str = ""
+    reason: str = ""
+    line: int | None = None
+    max_abs_difference: float | None = None
+    seconds_python: float | None = None
+    seconds_dsl: float | None = None
+
+
+def validation_texts(texts: Sequence[Text], count: int = TEXTS) -> tuple[Text, ...]:
+    """The shortest, the longest, the one with most repeated tokens, most punctuation, most sentences; then others, in order."""
+    punctuation = VOCABULARY["punctuation"].evaluate
+
+    def share_repeated(t: Text) -> float:
+        return 1 - len(set(t.tokens)) / max(1, len(t))
+
+    def share_punctuation(t: Text) -> float:
+        return sum(map(punctuation, t.tokens)) / max(1, len(t))
+
+    def sentences(t: Text) -> float:
+        return sum(any(mark in token for mark in ".!?") for token in t.tokens)
+
+    chosen: list[Text] = []
+    for measure in (lambda t: -len(t), len, share_repeated, share_punctuation, sentences):
+        rest = [t for t in texts if not any(t is c for c in chosen)]
+        if rest and len(chosen) < count:
+            chosen.append(max(rest, key=measure))
+    for t in texts:
+        if len(chosen) >= count:
+            break
+        if not any(t is c for c in chosen):
+            chosen.append(t)
+    return tuple(chosen)
+
+
+def validate(source: str, program: Program, texts: Sequence[Text], causal: bool, sandbox: Sandbox) -> Validation:
+    """Runs the original on the texts and compares matrices. Raises ValueError without texts."""
+    if not texts:
+        raise ValueError("validation needs at least one text")
+    result = sandbox.run(source, texts, causal=causal)
+    if not result.ok:
+        reason = f"the original does not run on these texts ({result.outcome}): {result.reason}"
+        return Validation("failed", None, None, None, reason)
+    batch = Batch(texts, causal)
+    started = time.perf_counter()
+    patterns = evaluate(program, batch)
+    seconds = (time.perf_counter() - started) / len(texts)
+    worst, where = 0.0, 0
+    for b, (text, matrix) in enumerate(zip(texts, result.matrices, strict=True)):
+        n = len(text)
+        difference = float(abs(patterns[b, :n, :n] - matrix).max()) if n else 0.0
+        if not difference <= worst:  # NaN counts as different
+            worst, where = difference, b
+    status: Literal["lifted", "differs"] = "lifted" if worst <= TOLERANCE else "differs"
+    reason = "" if status == "lifted" else f"weights differ by {worst:.2g} on text {where + 1} of {len(texts)}"
+    return Validation(status, worst, result.seconds_call / len(texts), seconds, reason)
+
+
+def lift_and_validate(source: str, texts: Sequence[Text], causal: bool, sandbox: Sandbox | None) -> LiftRecord:
+    """Lifts a source and proves the lift on up to five of the texts; without a sandbox the proof is left out."""
+    try:
+        lifted = lift(source)
+    except Refusal as refusal:
+        return LiftRecord("refused", reason=refusal.reason, line=refusal.line or None)
+    if sandbox is None:
+        return LiftRecord("lifted", lifted.program, lifted.name)
+    found = validate(source, lifted.program, validation_texts(texts), causal, sandbox)
+    return LiftRecord(
+        found.status,
+        lifted.program,
+        lifted.name,
+        found.reason,
+        None,
+        found.max_abs_difference,
+        found.seconds_python,
+        found.seconds_dsl,
+    )
