@@ -1,0 +1,72 @@
+"""The messages for one head: as much evidence as fits into the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from search.llm import reference
+from search.llm.backend import Messages
+from search.llm.evidence import HeadEvidence, hints, listing
+from search.llm.prompt import Template, estimate_tokens
+
+# texts, cells per stratum and text, tokens shown of a text: from rich to poor
+_SIZES = (
+    (5, 16, 256),
+    (5, 12, 192),
+    (4, 14, 128),
+    (4, 11, 128),
+    (4, 9, 96),
+    (3, 10, 96),
+    (3, 8, 96),
+    (3, 6, 96),
+    (2, 7, 96),
+    (2, 5, 96),
+    (2, 4, 64),
+    (2, 3, 48),
+    (1, 4, 48),
+    (1, 3, 32),
+    (1, 2, 16),
+)
+
+
+def compose(evidence: HeadEvidence, template: Template, budget: int, feedback: Mapping[str, str] | None = None) -> Messages:
+    """System and user message of at most about `budget` tokens (estimated). feedback: values of the template's feedback section,
+    or None in the first round. Where even the least evidence does not fit, first the language reference is shortened, then the
+    example is left out, then the feedback's details are cut."""
+    annotated = any(text.annotated for text in evidence.texts)
+    values = {
+        "head": evidence.name,
+        "mask": reference.mask(evidence.causal),
+        "hints": hints(evidence),
+        "environment": reference.environment(annotated),
+        "form": reference.form(),
+    }
+    system = template.fill("system", {})
+    smallest = 0
+    for language, example, detailed in (
+        (reference.language(annotated), reference.example(evidence.causal), True),
+        (reference.brief_language(annotated), reference.example(evidence.causal), True),
+        (reference.brief_language(annotated), "", True),
+        (reference.brief_language(annotated), "", False),
+    ):
+        values |= {"language": language, "example": example, "feedback": ""}
+        if feedback is not None:
+            values["feedback"] = template.fill("feedback", feedback if detailed else {**feedback, "details": ""})
+        fixed = estimate_tokens(system) + estimate_tokens(template.fill("propose", {**values, "cells": ""}))
+        # a rich prompt is worth more than a full reference, but not the poorest one
+        sizes = _SIZES[:-3] if example else _SIZES
+        for size in sizes:
+            cells = listing(evidence, *size)
+            smallest = fixed + estimate_tokens(cells)
+            if smallest <= budget:
+                return _messages(system, template.fill("propose", {**values, "cells": cells}))
+    return _messages(system, template.fill("propose", {**values, "cells": listing(evidence, *_SIZES[-1])}))
+
+
+def correction(first: Messages, answer: str, template: Template, problems: str) -> Messages:
+    """The conversation so far, the answer, and what is wrong with it."""
+    return (*first, ("assistant", answer), ("user", template.fill("correct", {"problems": problems})))
+
+
+def _messages(system: str, user: str) -> Messages:
+    return (("system", system), ("user", user))
