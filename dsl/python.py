@@ -209,7 +209,7 @@ class _Code:
             case Block(guard, then, other):
                 yield f"if {self.expr(guard)}:"
                 known, self.facts = self.facts, self.facts.given(parts(guard))
-                yield from [TAB + line for t in then for line in self.act(t)]
+                yield from [TAB + line for t in then for line in self.act(t)] or [TAB + "pass"]
                 self.facts = known
                 if other:
                     yield "else:"
@@ -462,7 +462,9 @@ def _plain(statements: tuple[Statement, ...], names: dict[str, Expr]) -> tuple[S
                     value = Name(kept)
                 names = {**names, name: value}
             case Block(guard, then, other):
-                result.append(Block(rename(substitute(guard, names)), _plain(then, names), _plain(other, names)))
+                inside = _plain(then, names), _plain(other, names)
+                if any(inside):
+                    result.append(Block(rename(substitute(guard, names)), *inside))
             case Rule():
                 result.append(rename(substitute(s, names)))
     return tuple(result)

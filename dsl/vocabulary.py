@@ -70,6 +70,10 @@ def _slice(token: str, start: float, stop: float | None = None) -> str:
     return token[int(start) : None if stop is None else int(stop)]
 
 
+def _any_character(method: str) -> Callable[..., bool]:
+    return lambda token: any(getattr(c, method)() for c in token)
+
+
 def _any_affix(method: str) -> Callable[..., bool]:
     return lambda token, *affixes: any(getattr(token, method)(a) for a in affixes)
 
@@ -241,6 +245,9 @@ def _entries() -> Iterator[Primitive]:
         ("istitle", "is capitalised"),
     ):
         yield _text(kind, meaning, getattr(str, kind), "{0} " + meaning)
+    for kind, what in (("isalpha", "letter"), ("isdigit", "digit"), ("isalnum", "letter or digit"), ("isupper", "capital")):
+        name = "has_" + {"isalpha": "letter", "isdigit": "digit", "isalnum": "alnum", "isupper": "upper"}[kind]
+        yield _text(name, f"contains a {what}", _any_character(kind), f"{{0}} contains a {what}")
     yield _text("punctuation", "is punctuation, markers of the tokenizer aside", _punctuation, "{0} is punctuation")
     yield _text("newline", "contains a line break", _newline, "{0} is a line break")
 

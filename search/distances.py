@@ -7,6 +7,7 @@ are read once, in half precision, and widened in pieces that stay in the cache w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numba import njit
@@ -51,7 +52,7 @@ def _by_torch(patterns: np.ndarray, problem: Problem, heads: Sequence[int], devi
     pattern = torch.from_numpy(patterns).to(device)  # (P, C)
     distance, mass = [], []
     cells = problem.rows[problem.texts]
-    for a, z in zip(cells[:-1], cells[1:], strict=True):
+    for a, z in pairwise(cells):
         distance.append(torch.cdist(pattern[:, a:z], target[:, a:z], p=1))
         mass.append(target[:, a:z].sum(1))
     return torch.stack(distance, -1).double().cpu().numpy(), torch.stack(mass, -1).double().cpu().numpy()

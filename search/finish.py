@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from search.campaign import Plan
 
 CHUNK = 12  # programs scored by one task
-RULE_PRICE = 0.0008  # IoU on `select` that a further rule must be worth
+TYPICAL_RULES = 9  # the median over heads is at most this; a head that gains much from more may have more
+RULE_PRICES = tuple(0.0005 * 1.25**i for i in range(24))  # IoU on `select` that a further rule must be worth
 OVERFIT = 0.5  # of the IoU by which `fit` exceeds `select` beyond SLACK is taken off
 SLACK = 0.01
 RESAMPLES = 2000  # of the texts, for intervals
@@ -67,8 +68,9 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     from search.swaps import improved
 
     pool, counts = gather(folder, ("heads", "exchange", "share"), plan)
-    baselines = tuple(patterns.BASELINES.items())
-    texts = {split: score_all(folder, [*pool.programs, *(p for _, p in baselines)], split, plan, executor) for split in SPLITS}
+    known = tuple(patterns.LIBRARY.items())  # the first of them are the baselines
+    baselines = known[: len(patterns.BASELINES)]
+    texts = {split: score_all(folder, [*pool.programs, *(p for _, p in known)], split, plan, executor) for split in SPLITS}
     iou = {split: s.mean(2) for split, s in texts.items()}  # (P, H)
     count = len(pool.programs)
     if not count:
@@ -77,7 +79,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     rules = np.array([len(p.rules()) for p in parsed])
     cost = np.array([complexity(p) for p in parsed])
     merit = iou["select"][:count] - OVERFIT * np.maximum(0, iou["fit"][:count] - iou["select"][:count] - SLACK)
-    own = (merit - RULE_PRICE * rules[:, None]).argmax(0)  # (H,)
+    own = chosen(merit, rules)
     steps = curve(iou["select"][:count], plan.library_size, cost)
     library = improved(iou["select"][:count], steps[-1].chosen)
     served = [library[i] for i in iou["select"][list(library)].argmax(0)]
@@ -103,7 +105,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
                 "program": pool.programs[p],
                 "rules": int(rules[p]),
                 "complexity": float(cost[p]),
-                "kind": kind(texts["fit"][count:, h].mean(1), [name for name, _ in baselines]),
+                "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
                 "iou": three(p, h),
                 "interval": interval(texts["test"][p, h]),
                 "iou_per_text": {"test": [digits(x) for x in texts["test"][p, h]]},
@@ -171,6 +173,17 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     }
 
 
+def chosen(merit: np.ndarray, rules: np.ndarray) -> np.ndarray:
+    """(H,): the program of each head by merit (P, H), a rule costing the least price at which programs are short enough."""
+    import numpy as np
+
+    for price in RULE_PRICES:
+        own = (merit - price * rules[:, None]).argmax(0)
+        if np.median(rules[own]) <= TYPICAL_RULES:
+            break
+    return own
+
+
 def digits(x: Any) -> float:
     """Six digits: enough for any use, few enough to read."""
     return round(float(x), 6)
@@ -186,7 +199,7 @@ def interval(per_text: np.ndarray, level: float = 0.95) -> list[float]:
 
 
 def kind(scores: np.ndarray, names: Sequence[str]) -> str:
-    """The simple pattern that a head resembles most, "mixed" if none reaches 0.2."""
+    """The known pattern that a head resembles most, "mixed" if none reaches 0.2."""
     best = int(scores.argmax())
     return names[best] if scores[best] >= 0.2 else "mixed"
 

@@ -13,7 +13,7 @@ from dsl.canonical.binders import rename
 from dsl.canonical.expressions import simplified
 from dsl.canonical.layout import laid_out, shown
 from dsl.canonical.names import named
-from dsl.canonical.rules import flatten, merged, ordered, trimmed, without_effect
+from dsl.canonical.rules import flatten, merged, ordered, paired, trimmed, without_effect
 
 MOST_ROUNDS = 6
 
@@ -41,6 +41,7 @@ def _once(program: Program) -> Program:
         items = trimmed(merged(ordered(without_effect(items))))
         if items == before:
             break
+    items = ordered(merged(paired(items)))
     statements: tuple[Statement, ...] = tuple(shown(s) for s in laid_out(items))
     return rename(Program(named(statements)))
 

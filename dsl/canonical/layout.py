@@ -198,19 +198,18 @@ def shown(node: Any) -> Any:
     match node:
         case Not(Aggregate("any", over, Not(guard))):
             return Aggregate("all", over, guard)
-        case And(items):
+        case And(items) | Or(items):
             for a in items:
                 for b in items:
-                    if (a.__class__, b.__class__) == (Compare, Compare) and (both := _within(a, b)) is not None:
+                    if isinstance(a, Compare) and isinstance(b, Compare) and (both := _both_sides(a, b, type(node))) is not None:
                         rest = [i for i in items if i is not a and i is not b]
-                        return shown(And(sorted_items([*rest, both]))) if rest else both
+                        return shown(type(node)(sorted_items([*rest, both]))) if rest else both
     return node
 
 
-def _within(a: Any, b: Any) -> Expr | None:
-    """x <= 3 and x >= -3 is abs(x) <= 3."""
-    if a.op in ("<", "<=") and a.left == b.left and isinstance(a.right, Num) and b.right == Num(-a.right.value) and a.right.value > 0:
-        return Compare(a.op, Call("abs", (a.left,)), a.right) if b.op == {"<": ">", "<=": ">="}[a.op] else None
-    return None
-
-
+def _both_sides(a: Compare, b: Compare, kind: type) -> Expr | None:
+    """x <= 3 and x >= -3 is abs(x) <= 3; x > 3 or x < -3 is abs(x) > 3."""
+    if a.left != b.left or not isinstance(a.right, Num) or a.right.value <= 0 or b.right != Num(-a.right.value):
+        return None
+    mirrored = {"<": ">", "<=": ">="} if kind is And else {">": "<", ">=": "<="}
+    return Compare(a.op, Call("abs", (a.left,)), a.right) if mirrored.get(a.op) == b.op else None

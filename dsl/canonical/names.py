@@ -113,7 +113,7 @@ def _describes(node: Expr) -> str:
         case Not(item):
             return f"no_{_describes(item)}"
         case Find(which, _, guard):
-            return f"{which}_{_topic(guard)}"
+            return f"{which}_{_topic(guard).rsplit('_', 1)[-1]}"
         case Aggregate("count", _, guard) if guard is not None:
             return f"{_topic(guard)}_count"
         case Aggregate(kind, _, guard, value):

@@ -6,7 +6,7 @@ A name that holds weights as they were (a `let` or a block's guard that reads th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from math import inf
@@ -36,7 +36,7 @@ from dsl.canonical.binders import rename
 from dsl.canonical.compare import decide, opposite
 from dsl.canonical.expressions import simplified
 from dsl.canonical.facts import BEFORE, NO_FACTS, WAS, Facts, bounds, may_be_missing, sort
-from dsl.canonical.logic import parts
+from dsl.canonical.logic import conjunction, parts
 from dsl.canonical.order import key, rank
 
 WEIGHT = Name("weight")
@@ -224,6 +224,9 @@ def disjoint(a: Expr, b: Expr) -> bool:
     first, second = set(parts(a)), set(parts(b))
     if any(opposite(x) in second or Not(x) in second for x in first):
         return True
+    for some, guard in ((first, b), (second, a)):
+        if any(isinstance(x, Or) and all(disjoint(i, guard) for i in x.items) for x in some):
+            return True
     one, other = NO_FACTS.given(first), NO_FACTS.given(second)
     here, there = one.matrix(), other.matrix()
     if here is None or there is None or any(c + there.get((y, x), inf) < 0 for (x, y), c in here.items()):
@@ -356,23 +359,53 @@ def part_place(part: Expr) -> tuple[int, str, bool, str]:
 
 def merged(items: list[Item]) -> list[Item]:
     """Neighbours said in one rule: sums of adds, unions of guards, a set and what then changes it."""
+    return _joined(items, _one)
+
+
+def paired(items: list[Item]) -> list[Item]:
+    """add a where G and T, add b where G and not T: add a if T else b where G."""
+    return _joined(items, _pair)
+
+
+def _joined(items: list[Item], join: Callable[[Act, Act], Act | None]) -> list[Item]:
+    """Each rule joined with the nearest earlier one that it can be joined with and moved to."""
     result: list[Item] = []
     for item in items:
-        if isinstance(item, Act) and not item.reads:
-            for at in range(len(result) - 1, -1, -1):
-                other = result[at]
-                one = _one(other, item) if isinstance(other, Act) and not other.reads else None
-                if one is not None:
-                    result[at] = one
-                    break
-                if not commute(other, item):
-                    result.append(item)
-                    break
-            else:
+        if isinstance(item, Let) or item.reads:
+            result.append(item)
+            continue
+        for at in range(len(result) - 1, -1, -1):
+            other = result[at]
+            one = join(other, item) if isinstance(other, Act) and not other.reads else None
+            if one is not None:
+                result[at] = one
+                break
+            if not commute(other, item):
                 result.append(item)
+                break
         else:
             result.append(item)
     return result
+
+
+def _pair(a: Act, b: Act) -> Act | None:
+    if a.op != b.op or isinstance(a.value, IfElse) or isinstance(b.value, IfElse) or a.value is None or b.value is None:
+        return None
+    first, second = frozenset(parts(a.guard)), frozenset(parts(b.guard))
+    common, here, there = first & second, first - second, second - first
+    if len(here) != 1:
+        a, b, here, there = b, a, there, here
+    if len(here) != 1 or not there:
+        return None
+    (test,) = here
+    if opposite(test) not in there and not isinstance(test, Or | Not):
+        return None
+    guard = conjunction(common, NO_FACTS, simplified)
+    facts = NO_FACTS.given(common)
+    if set(parts(simplified(Not(test), facts))) != set(there):
+        return None
+    value = simplified(IfElse(test, a.value, b.value), facts)  # type: ignore[arg-type]
+    return Act(a.op, value, guard) if isinstance(value, IfElse) else None
 
 
 def _one(a: Act, b: Act) -> Act | None:

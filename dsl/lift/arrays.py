@@ -18,6 +18,7 @@ from dsl.lift.build import (
     and_,
     arith,
     compare,
+    conjuncts,
     exists,
     find,
     if_,
@@ -30,7 +31,18 @@ from dsl.lift.build import (
 )
 from dsl.lift.calls import Calls
 from dsl.lift.emit import fold, plain_index
-from dsl.lift.sequences import clamp_high, clamp_low, constant, contains, element, fold_numbers, items_of, length, renewed, wrapped
+from dsl.lift.sequences import (
+    clamp_high,
+    clamp_low,
+    constant,
+    contains,
+    fold_numbers,
+    items_of,
+    length,
+    rename_guard,
+    renewed,
+    wrapped,
+)
 from dsl.lift.values import (
     X0,
     X1,
@@ -65,6 +77,10 @@ _UNARY = {
     "round": "round", "around": "round",
 }  # fmt: skip
 _AUGMENT = {ast.Add: "add", ast.Sub: "add", ast.Mult: "scale", ast.Div: "scale"}
+
+
+class Grid(tuple[Any, ...]):
+    """np.ix_: all combinations of the indices."""
 
 
 class Arrays(Calls):
@@ -116,7 +132,7 @@ class Arrays(Calls):
             return self.array((num(len(known)),), cells)
         if len(value.segments) != 1 or not isinstance(value.segments[0], Over):
             return self.concatenated([self.as_array(Seq((s,))) for s in value.segments])
-        o = renewed(self, value.segments[0])
+        o = value.segments[0] if isinstance(value.segments[0].value, Arr) else renewed(self, value.segments[0])
         r = o.ranges[0]
         if len(o.ranges) != 1 or o.guard != TRUE or r.domain is not None:
             self.refuse("an array of a filtered list")
@@ -450,6 +466,7 @@ class Arrays(Calls):
     def write(self, a: Arr, index: tuple[Any, ...], op: str, value: Any) -> None:
         """cells op value, with loops of their own for slices, masks and lists among the indices."""
         specs = [self.spec(s) for s in index]
+        grid = isinstance(index, Grid)
         value = self.row_array(self.unbox(value))
         if isinstance(value, tuple) or (isinstance(value, Seq)):
             value = self.as_array(value)
@@ -464,6 +481,7 @@ class Arrays(Calls):
         cells: list[Expr] = []
         axes: list[Expr] = []  # what the value's axes run over
         shared: Loop | None = None
+        pairs = self.paired(specs) if not grid else None
         for axis, s in enumerate(specs):
             size = a.dims[axis]
             if isinstance(s, Slice):
@@ -474,53 +492,23 @@ class Arrays(Calls):
                 loops.append(self.loop(v, low, arith("-", high, ONE), TRUE))
                 cells.append(Name(v))
                 axes.append(arith("-", Name(v), low))
-            elif isinstance(s, Arr) and sort_of(s.init) == "guard":
-                v = self.var()
-                guard = expr(self.cell(s, (Name(v),)))
-                paired = [x for x in specs if x is not s and isinstance(x, Arr) and sort_of(x.init) == "guard"]
-                if paired and expr(self.cell(paired[0], (X0,))) == expr(self.cell(s, (X0,))):
-                    if shared is None:
-                        shared = self.loop(v, ZERO, arith("-", size, ONE), guard)
-                        loops.append(shared)
-                        axes.append(shared.var)
-                    cells.append(shared.var)
+            elif isinstance(s, Arr | Seq):
+                if pairs is not None and shared is not None:
+                    cells.append(self.along_with(s, shared, pairs, size))
                     continue
-                if paired:
-                    self.refuse("two different masks as one index")
-                loops.append(self.loop(v, ZERO, arith("-", size, ONE), guard))
-                cells.append(Name(v))
-                axes.append(Name(v))
-            elif isinstance(s, Arr):
-                if shared is None:
-                    v = self.var()
-                    shared = self.loop(v, ZERO, arith("-", s.dims[0], ONE), TRUE)
-                    loops.append(shared)
-                    axes.append(shared.var)
-                cells.append(wrapped(self, number(self.cell(s, (shared.var,))), size))
-            elif isinstance(s, Seq):
-                if len(s.segments) != 1 or not isinstance(s.segments[0], Over) or len(s.segments[0].ranges) != 1:
+                loop, cell, place = self.own_loop(s, size)
+                if loop is None:
                     known = items_of(s)
-                    if known is not None and not isinstance(value, Arr):
-                        for k in known:
-                            self.write(a, tuple(k if x is s else x for x in specs), op, value)
-                        return
-                    o_guard_var = self.var()
-                    if isinstance(value, Arr) and len(value.dims) > 0 and sort_of(s) is None and axis == 0:
+                    if known is None or isinstance(value, Arr) or pairs is not None:
                         self.refuse("an array written at a list of positions")
-                    loops.append(self.loop(o_guard_var, ZERO, arith("-", size, ONE), contains(self, s, S("number", Name(o_guard_var)))))
-                    cells.append(Name(o_guard_var))
-                    axes.append(Name(o_guard_var))
-                    continue
-                o = renewed(self, s.segments[0])
-                same = [x for x in specs[:axis] if isinstance(x, Seq) and x == s]
-                if same and loops:
-                    cells.append(cells[specs.index(same[0])])
-                    continue
-                r = o.ranges[0]
-                loop = Loop(self.fresh(), r, o.guard, o.descending, self.line, parallel=True)
+                    for k in known or []:
+                        self.write(a, tuple(k if x is s else x for x in specs), op, value)
+                    return
                 loops.append(loop)
-                cells.append(wrapped(self, number(o.value), size))
-                axes.append(MISSING_NUMBER)
+                cells.append(cell)
+                axes.append(place)
+                if pairs is not None:
+                    shared = loop
             else:
                 cells.append(wrapped(self, number(s), size))
         cell_value: Any = value
@@ -569,6 +557,43 @@ class Arrays(Calls):
         a.lineage = lifted
         return True
 
+    def paired(self, specs: list[Any]) -> Any:
+        """Two lists or masks as indices mean cells one by one, not a grid. The first of them, if there are two."""
+        advanced = [s for s in specs if isinstance(s, Arr | Seq)]
+        return advanced[0] if len(advanced) > 1 else None
+
+    def own_loop(self, s: Any, size: Expr) -> tuple[Loop | None, Expr, Expr]:
+        """A loop over the places that a mask, an array of indices or a list names; the index; the place in a value."""
+        v = self.var()
+        if isinstance(s, Arr):
+            if sort_of(s.init) == "guard":
+                return self.loop(v, ZERO, arith("-", size, ONE), expr(self.cell(s, (Name(v),)))), Name(v), Name(v)
+            loop = self.loop(v, ZERO, arith("-", s.dims[0], ONE), TRUE)
+            return loop, wrapped(self, number(self.cell(s, (Name(v),))), size), Name(v)
+        if len(s.segments) == 1 and isinstance(s.segments[0], Over) and len(s.segments[0].ranges) == 1:
+            o = renewed(self, s.segments[0])
+            loop = Loop(self.fresh(), o.ranges[0], o.guard, o.descending, self.line, parallel=True)
+            return loop, wrapped(self, number(o.value), size), MISSING_NUMBER
+        if items_of(s) is not None:
+            return None, ZERO, ZERO
+        return self.loop(v, ZERO, arith("-", size, ONE), contains(self, s, S("number", Name(v)))), Name(v), MISSING_NUMBER
+
+    def along_with(self, s: Any, loop: Loop, first: Any, size: Expr) -> Expr:
+        """The second index of a pair, in the first one's loop."""
+        if isinstance(s, Arr) and isinstance(first, Arr) and (sort_of(s.init) == "guard") == (sort_of(first.init) == "guard"):
+            if sort_of(s.init) == "guard":
+                if expr(self.cell(s, (X0,))) != expr(self.cell(first, (X0,))):
+                    self.refuse("two different masks as one index")
+                return loop.var
+            return wrapped(self, number(self.cell(s, (loop.var,))), size)
+        if isinstance(s, Seq) and len(s.segments) == 1 and isinstance(s.segments[0], Over):
+            o = s.segments[0]
+            if len(o.ranges) == 1 and o.ranges[0].domain is None:
+                here: dict[str, Expr] = {o.ranges[0].var: loop.var}
+                if rename_guard(o.guard, here) == loop.guard and low_of(o.ranges[0]) == low_of(loop.range):
+                    return wrapped(self, number(rename(o.value, here)), size)
+        return self.refuse("two lists as one index")
+
     def loop(self, v: str, low: Expr, high: Expr, guard: Expr) -> Loop:
         r = Range(v, None if low == ZERO else low, None if high == arith("-", N, ONE) else high)
         return Loop(self.fresh(), r, guard, False, self.line, parallel=True)
@@ -583,6 +608,7 @@ class Arrays(Calls):
 
     def emit(self, a: Arr, loops: list[Loop], cells: list[Expr], op: str, value: Any) -> None:
         path = (*self.path, *(LoopEl(loop) for loop in loops))
+        cells = [self.as_variable(c, cells) for c in cells]
         numeric = sort_of(a.init) == "number" and sort_of(value) in ("number", "guard")
         if op != "normalize" and len(a.dims) == 2 and not numeric:
             self.refuse(f"a {kind_of(value)} as a cell of a matrix")
@@ -591,6 +617,19 @@ class Arrays(Calls):
             return
         a.log.append(Entry(path, op, tuple(cells), e, self.line))
         _ = plain_index
+
+    def as_variable(self, cell: Expr, cells: list[Expr]) -> Expr:
+        """A fixed index that the path knows to be a loop's variable: attention[0, 0] where i == 0."""
+        from dsl.nodes import Compare
+
+        loops = {el.loop.range.var for el in self.path if isinstance(el, LoopEl)}
+        for el in reversed(self.path):
+            if isinstance(el, CondEl):
+                for part in conjuncts(el.guard):
+                    if isinstance(part, Compare) and part.op == "==" and part.right == cell and isinstance(part.left, Name):
+                        if part.left.name in loops and part.left != cell and not (isinstance(cell, Name) and cell.name in loops):
+                            return part.left
+        return cell
 
     # --- numpy's functions --------------------------------------------------------------------------------------
 
@@ -1112,7 +1151,7 @@ class Arrays(Calls):
     np_ravel = np_flatten
 
     def np_ix_(self, *args: Any) -> Any:
-        return tuple(self.unbox(a) for a in args)
+        return Grid(self.unbox(a) for a in args)
 
     # --- the matrix helpers -------------------------------------------------------------------------------------
 
@@ -1157,4 +1196,4 @@ def _reads(e: Expr) -> list[int]:
     return [int(x.name[1:].split(":")[0]) for x in walk(e) if isinstance(x, Call) and x.name.startswith("@")]
 
 
-_ = (CondEl, DictSlot, FALSE, element, exists, replace, Item, low_of)
+_ = (CondEl, DictSlot, FALSE, exists, replace, Item, low_of)

@@ -854,6 +854,10 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
     return Aggregate(kind, over, guard)
 
 
+def rename_in(e: Expr, values: dict[str, Expr]) -> Expr:
+    return replace_names(e, values)
+
+
 # --- rebuilding -----------------------------------------------------------------------------------------------------
 
 

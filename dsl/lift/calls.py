@@ -290,6 +290,10 @@ class Calls(Expressions):
         return self.refuse("a range that reaches beyond the text")
 
     def small_range(self, low: Expr, high: Expr, step: float) -> Seq | None:
+        if step == 1:
+            return self.list_range(low, arith("-", high, ONE), False)
+        if step == -1:
+            return self.list_range(arith("+", high, ONE), low, True)
         return None
 
     def py_enumerate(self, x: Any, start: Any = 0) -> Any:

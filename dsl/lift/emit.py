@@ -44,6 +44,7 @@ from dsl.lift.values import (
     expr,
     high_of,
     low_of,
+    map_range,
     number,
     rename,
     sort_of,
@@ -136,7 +137,7 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
     for i, el in enumerate(path):
         if isinstance(el, LoopEl):
             loop = el.loop
-            guards = loop_steps(m, loop)
+            guards = list(conjuncts(loop.guard)) if loop in loose else loop_steps(m, loop)
             ending = ending_of(m, loop, path[i + 1 :], dropped)
             breaks_at[loop.id] = "at" if ending is not None and isinstance(ending, Compare) and ending.op == "==" else "run"
             for j, g in enumerate([*guards, *([ending] if ending is not None else [])]):
@@ -157,7 +158,7 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
         steps.append(Step(("here", at), and_(*here)))
     op = entry.op
     for loop in reversed(loose):
-        steps, op, value = summed(m, loop, steps, op, value)
+        steps, op, value = summed(m, loop, steps, op, value, names)
     steps = simplified(m, steps)
     if any(s.guard == FALSE for s in steps):
         return None
@@ -167,12 +168,13 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
 def loop_steps(m: Machine, loop: Loop) -> list[Expr]:
     guards: list[Expr] = []
     if loop.range.domain is None:
-        guards.append(compare(">=", loop.var, low_of(loop.range)))
-        guards.append(compare("<=", loop.var, high_of(loop.range)))
+        # not folded: the variable's own bounds hold only while it is one
+        guards.append(Compare(">=", loop.var, low_of(loop.range)))
+        guards.append(Compare("<=", loop.var, high_of(loop.range)))
     else:
         v = f"$p{m.fresh()}"
         inside = quantified("any", Range(v, None, None, loop.range.domain), compare("==", Name(v), loop.var))
-        guards.append(Call("@inside", (loop.var,)) if False else inside)
+        guards.append(inside)
     guards.extend(conjuncts(loop.guard))
     return guards
 
@@ -207,18 +209,18 @@ def ending_of(m: Machine, loop: Loop, below: list[CondEl | LoopEl], dropped: set
     return not_(Compare(op, ordinal(loop, loop.var), ordinal(loop, loop.stop)))
 
 
-def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any) -> tuple[list[Step], str, Any]:
+def summed(
+    m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solved: dict[str, Expr]
+) -> tuple[list[Step], str, Any]:
     """A write in a loop whose variable the cell does not determine: once for every iteration."""
     var = loop.range.var
     v = m.var(m.named.get(var, ""))
     names: dict[str, Expr] = {var: Name(v)}
-    over = Range(v, loop.range.low, loop.range.high, loop.range.domain)
+    r = map_range(loop.range, lambda e: replace_names(m.resolve(e), solved))
+    over = Range(v, r.low, r.high, r.domain)
     inner = [s for s in steps if var in free_names(s.guard)]
     outer = [s for s in steps if var not in free_names(s.guard)]
     guard = and_(*(replace_names(s.guard, names) for s in inner))
-    if loop.range.domain is not None:
-        guard = and_(*(g for g in conjuncts(guard) if not _own_range(g, v, loop.range)))
-        over = Range(v, None, None, loop.range.domain)
     key = ("sum", loop.id, tuple(s.key for s in inner))
     e = value.e if isinstance(value, S) else value
     depends = e is not None and not isinstance(e, bool | int | float | str) and var in free_names(e)
@@ -254,15 +256,6 @@ def only_if(count: Expr, some: Expr) -> bool:
     from dsl.nodes import IfElse
 
     return isinstance(count, IfElse) and count.then == ONE and count.other == ZERO or count == ONE
-
-
-def _own_range(g: Expr, v: str, r: Range) -> bool:
-    from dsl.nodes import Aggregate
-
-    return (
-        isinstance(g, Aggregate) and g.kind == "any" and g.range.domain == r.domain
-        and g.guard in (Compare("==", Name(g.range.var), Name(v)), Compare("==", Name(v), Name(g.range.var)))
-    )  # fmt: skip
 
 
 def simplified(m: Machine, steps: list[Step]) -> list[Step]:
@@ -359,9 +352,9 @@ class Emitter:
         self.check_order(entries, normals)
         self.normals = normals
         leaves: list[tuple[list[Step], Rule | Let]] = []
-        for n, rule in enumerate(normals):
-            steps, made = self.finished(n, rule)
-            for name, value in self.lets.pop(n, []):
+        done = [self.finished(n, rule) for n, rule in enumerate(normals)]
+        for n, (steps, made) in enumerate(done):
+            for name, value in self.lets.get(n, []):
                 leaves.append(([], Let(name, value)))
             leaves.extend((steps, r) for r in made)
         return nested(leaves)

@@ -149,7 +149,7 @@ class Expressions(Statements):
                     self.refuse("a starred list of unknown length")
                 result.extend(known or [])
             else:
-                result.append(self.frozen(self.evaluate(n)))
+                result.append(self.evaluate(n))
         return result
 
     def frozen(self, value: Any) -> Any:

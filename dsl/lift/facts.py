@@ -78,6 +78,7 @@ class Facts:
         return self._prove(terms, const, depth)
 
     def _prove(self, terms: dict[Expr, float], const: float, depth: int) -> bool:
+        terms = {a: c for a, c in terms.items() if c}
         low = const
         for atom, c in terms.items():
             lo, hi = bounds(atom)

@@ -21,6 +21,7 @@ from dsl.lift.build import (
     and_,
     arith,
     compare,
+    conjuncts,
     exists,
     find,
     not_,
@@ -222,9 +223,15 @@ class Loops(Recurrences, Machine):
                     del a.log[logs[i] :]
             shown = self.execute(loop, {**start, **unknown, **guesses}, o.value, bind, body)
             changed = False
-            for key, value in start.items():
+            for key, value in list(start.items()):
                 new = shown.store.get(key, UNDEFINED)
-                if key[0] == "h":
+                if isinstance(new, Later) and new is not value:
+                    new = shown.store[key] = new.find()
+                if key[0] == "h" and isinstance(new, Arr) and isinstance(value, Seq):
+                    made = self.as_array(value)  # type: ignore[attr-defined]
+                    made.is_list, made.base = True, new.base
+                    start[key], logs[made.id], changed = made, 0, True
+                elif key[0] == "h":
                     changed = self.guess(loop, key, value, new, guesses) or changed
                 elif key in unknown:
                     changed = self.firmer(key, value, new, unknown, names) or changed
@@ -316,7 +323,7 @@ class Loops(Recurrences, Machine):
             shared = len(old.segments)
             if new.segments[:shared] != old.segments:
                 self.refuse("a list that this loop both fills and changes")
-            return new.segments[shared:]
+            return tuple(self.new_element(old, s) for s in new.segments[shared:]) if new.is_set else new.segments[shared:]
         if isinstance(new, Dict):
             shared = len(old.writes)
             if new.writes[:shared] != old.writes:
@@ -329,8 +336,28 @@ class Loops(Recurrences, Machine):
                     self.refuse("a dictionary whose entries this loop changes")
                 fixed.append(k)
             extra = tuple(Write((), TRUE, k, v) for k, v in new.items[len(fixed) :])
-            return (*extra, *new.writes[shared:])
+            return (*extra, *(self.first_write(old, w) for w in new.writes[shared:]))
         return ()
+
+    def first_write(self, old: Dict, w: Write) -> Write:
+        """`if key not in d: d[key] = value` keeps what was written first."""
+        from dsl.lift.sequences import dict_has
+
+        absent = canonical(not_(self.decide(dict_has(self, old, w.key))))
+        parts = conjuncts(w.cond)
+        kept = [p for p in parts if canonical(p) != absent]
+        if len(kept) == len(parts) or w.mode != "last":
+            return w
+        return Write(w.ranges, and_(*kept), w.key, w.value, "first", w.start, w.descending)
+
+    def new_element(self, old: Seq, s: Item | Over) -> Item | Over:
+        """`if x not in s: s.add(x)` is s.add(x)."""
+        from dsl.lift.sequences import contains
+
+        absent = canonical(not_(self.decide(contains(self, old, s.value))))
+        guard = s.cond if isinstance(s, Item) else s.guard
+        kept = and_(*(p for p in conjuncts(guard) if canonical(p) != absent))
+        return Item(s.value, kept) if isinstance(s, Item) else Over(s.ranges, kept, s.value, s.descending)
 
     def collected(self, loop: Loop, key: Any, value: Any, added: Any, before: bool) -> Any:
         """The list or dictionary with what all (earlier) iterations add to it."""
@@ -448,7 +475,7 @@ class Loops(Recurrences, Machine):
                 after[key] = self.later(lambda v=value: self.last_value(loop, v))
         self.store = after
         returns = [b for b in loop.breaks if b.returned]
-        self.settle(loop)
+        self.last_loop = loop
         if not returns:
             return FALSE, FALSE
         stop = loop.stop
@@ -499,9 +526,6 @@ class Loops(Recurrences, Machine):
             last = default(loop.stop, if_(compare("<=", low_of(r), high_of(r)), end, MISSING["number"]))
         return rename(map_value(value, self.resolve), {r.var: last})
 
-    def settle(self, loop: Loop) -> None:
-        """Hook for what must be known once a loop is done."""
-
 
 class Poison:
     """A variable whose value after a loop cannot be told; refused when used."""
@@ -515,7 +539,7 @@ def rename_segment(m: Machine, s: Item | Over, names: dict[str, Expr]) -> Item |
     return new
 
 
-_BOUND = re.compile(r"\$[a-z]\d+(?:[a-z]\d*[a-z]?)?|@\d+:\d+:\d+")
+_BOUND = re.compile(r"\$[a-z]\d+(?:[a-z]\d*[a-z]?)?|@\d+:\d+:\d+|Arr\d+|Ref\(id=\d+\)")
 
 
 def canonical(v: Any) -> str:

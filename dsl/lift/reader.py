@@ -31,7 +31,7 @@ class Lifted:
 class Lifter(Words):
     def __init__(self) -> None:
         Machine.__init__(self)
-        self.outer: set[tuple[int, str]] = set()
+        self.outer_scopes: set[tuple[int, str]] = set()
         self.failing: list[Any] | None = None
         self.try_base = 0
 

@@ -109,7 +109,7 @@ class Recurrences:
             return Update("set", initial, (Leaf(TRUE, "set", missing),), name, sort)  # type: ignore[arg-type]
         leaves = leaves_of(e, name)
         leaves = [self.first_only(loop, initial, name, leaf) for leaf in leaves]
-        acting = [x for x in leaves if x.kind != "keep"]
+        acting = united([x for x in leaves if x.kind != "keep"])
         own = [x for x in acting if name in free_names(x.guard)]
         if own:
             decided = self.decided_by_itself(loop, sort, initial, name, acting)
@@ -176,7 +176,7 @@ class Recurrences:
         if if_true == if_false:
             return Update("set", initial, (Leaf(TRUE, "set", if_true),), name, "guard")
         turned = and_(if_false, not_(if_true))
-        if turned != FALSE and not implies(if_false, if_true):
+        if turned != FALSE and not only_positive(e, name) and not implies(if_false, if_true):
             if if_false == not_(if_true):
                 return Update("toggle", initial, (Leaf(if_false, "toggle", TRUE),), name, "guard")
             self.refuse("a truth value that is turned over and set in the same loop")
@@ -335,6 +335,16 @@ class Update:
     limit: float | None = None  # a counter that stops here
 
 
+def only_positive(e: Expr, name: str) -> bool:
+    """The name stands under no negation, so that the guard can only follow it."""
+    match e:
+        case Name():
+            return True
+        case And(items) | Or(items):
+            return all(only_positive(i, name) for i in items)
+    return name not in free_names(e)
+
+
 def implied_missing(at: Expr, value: Expr) -> bool:
     from dsl.lift.build import depends_on
 
@@ -385,6 +395,19 @@ def greatest(test: Expr, me: Expr, e: Expr) -> str | None:
     return {">": "max", ">=": "max", "<": "min", "<=": "min"}.get(op)
 
 
+def united(leaves: list[Leaf]) -> list[Leaf]:
+    """Cases with the same outcome as one."""
+    result: list[Leaf] = []
+    for leaf in leaves:
+        for i, x in enumerate(result):
+            if (x.kind, x.e) == (leaf.kind, leaf.e):
+                result[i] = Leaf(or_(x.guard, leaf.guard), x.kind, x.e)
+                break
+        else:
+            result.append(leaf)
+    return result
+
+
 def leaves_of(e: Expr, name: str) -> list[Leaf]:
     """The cases of a variable's new value."""
     result: list[Leaf] = []
@@ -396,10 +419,33 @@ def leaves_of(e: Expr, name: str) -> list[Leaf]:
             go(e.then, and_(guard, e.test))
             go(e.other, and_(guard, not_(e.test)))
             return
+        case = inner_case(e, name)
+        if case is not None:
+            go(replaced(e, case, case.then), and_(guard, case.test))
+            go(replaced(e, case, case.other), and_(guard, not_(case.test)))
+            return
         result.append(classify(e, guard, name))
 
     go(e, TRUE)
     return result
+
+
+def inner_case(e: Expr, name: str) -> IfElse | None:
+    """A case distinction about the variable below arithmetic: (x + 1 if c else x) * 2."""
+    match e:
+        case IfElse():
+            return e if name in free_names(e) else None
+        case Binary(_, a, b):
+            return inner_case(a, name) or inner_case(b, name)
+        case Call("max" | "min", args):
+            return next((c for c in (inner_case(a, name) for a in args) if c is not None), None)
+    return None
+
+
+def replaced(e: Expr, old: Expr, new: Expr) -> Expr:
+    from dsl.lift.build import transform
+
+    return transform(e, lambda x: new if x is old or x == old else None)
 
 
 def classify(e: Expr, guard: Expr, name: str) -> Leaf:

@@ -16,6 +16,7 @@ from dsl.lift.build import (
     arith,
     bounds,
     compare,
+    conjuncts,
     default,
     exists,
     find,
@@ -326,6 +327,8 @@ def rank_inverse(m: Machine, e: Expr, o: Over) -> Expr | None:
     if back == 0:
         v = m.var()
         low = arith("+", high, ONE) if high is not None else N
+        if all(m.decide(part) == TRUE for part in conjuncts(rename_guard(o.guard, {r.var: low}))):
+            return low
         return find("first", Range(v, low, r.high), rename_guard(o.guard, {r.var: Name(v)}))
     if back > 3:
         return None
@@ -608,6 +611,11 @@ def dict_has(m: Machine, d: Dict, key: Any) -> Expr:
     for w in d.writes:
         o = renewed_write(m, w)
         cond = and_(o.cond, equal(o.key, key))
+        if len(o.ranges) == 2 and o.ranges[1].domain is not None:
+            at = token_of_word(find("first", o.ranges[0], quantified("any", o.ranges[1], cond)))
+            if isinstance(at, Call):
+                parts.append(exists(at))
+                continue
         parts.append(quantify("any", Over(o.ranges, cond, None), cond) if o.ranges else cond)
     return or_(*parts)
 

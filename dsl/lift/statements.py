@@ -8,7 +8,6 @@ from typing import Any
 from dsl.nodes import FALSE, TRUE, Bool, Expr
 
 from dsl.lift.build import and_, not_, or_
-from dsl.lift.loops import Loops
 from dsl.lift.machine import UNDEFINED, Conflict, Frame
 from dsl.lift.values import (
     Arr,
@@ -29,11 +28,12 @@ from dsl.lift.values import (
     Seq,
     map_value,
 )
+from dsl.lift.whiles import Whiles
 
 ALLOWED = ("numpy", "math", "re", "string", "collections", "typing", "itertools", "functools", "__future__", "dataclasses", "operator", "warnings", "numpy.typing", "collections.abc")
 
 
-class Statements(Loops):
+class Statements(Whiles):
     def block(self, body: list[ast.stmt]) -> Expr:
         """Executes the statements; the guard under which the block's end is reached."""
         pushed = 0
@@ -159,7 +159,7 @@ class Statements(Loops):
 
     def outer_names(self, node: ast.Nonlocal | ast.Global) -> None:
         for name in node.names:
-            self.outer.add((self.scope, name))
+            self.outer_scopes.add((self.scope, name))
 
     # --- branches -----------------------------------------------------------------------------------------------
 
@@ -412,7 +412,7 @@ class Statements(Loops):
             case ast.Name(name):
                 if isinstance(value, Conflict):
                     pass
-                if (self.scope, name) in self.outer:
+                if (self.scope, name) in self.outer_scopes:
                     key = self.key_of(name, self.parents[self.scope])
                     self.store[key if key is not None else ("v", 0, name)] = value
                 else:

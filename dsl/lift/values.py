@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dsl.lift.build import MISSING, ONE, ZERO, N, arith, compare, exists, guard_if, if_, not_, num, replace_names
-from dsl.nodes import TRUE, Bool, Call, Expr, Name, Num, Range, Str, free_names
+from dsl.nodes import TRUE, Bool, Call, Expr, Name, Node, Num, Range, Str, free_names
 
 X0, X1 = Name("$x0"), Name("$x1")  # the indices of an array's cell
 
@@ -365,7 +365,43 @@ def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
             return Builtin(name, map_value(of, change))
         case RowView(array, index):
             return RowView(array, map_value(index, change))
+        case Arr():
+            return map_array(v, change)
     return v
+
+
+def map_array(a: Arr, change: Callable[[Expr], Expr]) -> Arr:
+    """The array with the expressions of its cells and writes changed; the same object if none changes."""
+    loops: dict[int, Loop] = {}
+    changed = False
+
+    def see(e: Expr) -> Expr:
+        nonlocal changed
+        new = change(e)
+        changed = changed or (new is not e and new != e)
+        return new
+
+    def loop_of(old: Loop) -> Loop:
+        if old.id not in loops:
+            new = Loop(old.id, map_range(old.range, see), see(old.guard), old.descending, old.line, old.ordered)
+            new.parallel = old.parallel
+            new.breaks = [Break(b.id, b.path, see(b.cond), b.store, b.returned, b.value) for b in old.breaks]
+            new.stop = None if old.stop is None else see(old.stop)
+            loops[old.id] = new
+        return loops[old.id]
+
+    init = map_value(a.init, see)
+    log = []
+    for e in a.log:
+        path = tuple(
+            LoopEl(loop_of(el.loop)) if isinstance(el, LoopEl) else CondEl(el.id, see(el.cond), el.positive, el.excludes)
+            for el in e.path
+        )
+        value = see(e.value) if isinstance(e.value, Node) else map_value(e.value, see)
+        log.append(Entry(path, e.op, tuple(see(i) for i in e.index), value, e.line))
+    if not changed:
+        return a
+    return Arr(a.id, tuple(change(d) for d in a.dims), init, a.base, log, a.lineage, a.rows, a.is_list, a.mask)
 
 
 def map_range(r: Range, change: Callable[[Expr], Expr]) -> Range:

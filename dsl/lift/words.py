@@ -70,6 +70,11 @@ class Words(Arrays):
                 held = self.unbox(of)
                 if isinstance(held, Dict):
                     return Builtin("dict." + name, of)
+                if isinstance(held, Seq) and name in ("size", "shape", "astype", "tolist", "sum", "max", "min", "mean", "any", "all"):
+                    if name in ("size", "shape"):
+                        size = self.py_len(of)
+                        return size if name == "size" else (size,)
+                    return Builtin("arr." + name, held)
                 return Builtin("list." + name, of) if isinstance(held, Seq) else self.array_attribute(held, name, of)
             case Seq() | tuple():
                 return Builtin("list." + name, of)

@@ -66,7 +66,7 @@ def main(args: Namespace) -> int:
 
 
 def _show(args: Namespace, session: Session, outcome: dict[str, Any]) -> int:
-    from harness.tables import run_table, with_time
+    from harness.overview import run_table, with_time
 
     outcome = with_time(session, outcome)
     if args.json:

@@ -27,7 +27,7 @@ def main(args: Namespace) -> int:
     texts, causal = _programs.texts(args)
     limits = Limits(seconds=args.time, memory_mb=args.memory)
     records = []
-    with Sandbox(allow_weak=args.allow_weak) as jail:
+    with Sandbox(weak=args.allow_weak) as jail:
         for name, source in sources:
             result = jail.run(source, texts[:TEXTS], limits, causal)
             records.append({"file": name, "outcome": result.outcome, "reason": result.reason, "seconds": round(result.seconds, 4)})

@@ -1,0 +1,217 @@
+"""`while` loops: a counter that moves by one goes through a range of positions."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from dsl.nodes import FALSE, TRUE, Aggregate, Bool, Compare, Expr, Name, Range, free_names
+
+from dsl.lift.build import (
+    N,
+    ONE,
+    ZERO,
+    arith,
+    compare,
+    default,
+    from_linear,
+    if_,
+    linear,
+    not_,
+    quantified,
+    rename_in,
+    whole,
+)
+from dsl.lift.loops import Loops
+from dsl.lift.machine import UNDEFINED
+from dsl.lift.values import CondEl, Over, S, Seq, high_of, low_of, number, sort_of, value_of
+
+
+class Whiles(Loops):
+    def while_statement(self, node: ast.While) -> Expr:
+        climbed = self.climb(node)
+        if climbed:
+            return TRUE
+        name, step = self.counter_of(node)
+        start_value = self.lookup(name)
+        if start_value is UNDEFINED or sort_of(start_value) != "number":
+            self.refuse("a while loop whose counter is no number")
+        start = number(start_value)
+        key = self.key_of(name)
+        if key != ("v", self.scope, name):
+            self.refuse("a while loop whose counter belongs to another function")
+        v = self.var(name)
+        tests = list(node.test.values) if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else [node.test]
+        low, high = (start, None) if step > 0 else (None, start)
+        rest: list[ast.expr] = []
+        limited = False
+        kept = self.store
+        for test in tests:
+            limit = None if self.impure(test) else self.limit(name, v, test, step, start)
+            if limit is None:
+                rest.append(test)
+            elif step > 0:
+                high = limit if high is None else self.smaller(high, limit, "min")
+                limited = True
+            else:
+                low = limit if low is None else self.smaller(low, limit, "max")
+                limited = True
+        self.store = kept
+        if not limited:
+            self.refuse("a while loop without a limit that is known beforehand")
+        body = list(node.body)
+        if rest:
+            test = rest[0] if len(rest) == 1 else ast.BoolOp(ast.And(), rest)
+            stop = ast.If(ast.UnaryOp(ast.Not(), test), [ast.Break()], [])
+            ast.copy_location(stop, node)
+            ast.fix_missing_locations(stop)
+            body.insert(0, stop)
+        assert low is not None and high is not None
+        return self.count_through(node, name, key, v, low, high, step, body, start)
+
+    def smaller(self, a: Expr, b: Expr, kind: str) -> Expr:
+        from dsl.lift.build import extreme
+
+        return extreme(kind, [a, b])
+
+    def impure(self, test: ast.expr) -> bool:
+        return any(isinstance(n, ast.NamedExpr) for n in ast.walk(test))
+
+    def counter_of(self, node: ast.While) -> tuple[str, int]:
+        """The name that the body moves by one, and the test speaks of."""
+        tested = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+        steps: dict[str, set[int]] = {}
+        for n in ast.walk(ast.Module(node.body, [])):
+            match n:
+                case ast.AugAssign(ast.Name(name), ast.Add() | ast.Sub() as op, ast.Constant(1)):
+                    steps.setdefault(name, set()).add(1 if isinstance(op, ast.Add) else -1)
+                case ast.Assign([ast.Name(name)], ast.BinOp(ast.Name(other), ast.Add() | ast.Sub() as op, ast.Constant(1))):
+                    if name == other:
+                        steps.setdefault(name, set()).add(1 if isinstance(op, ast.Add) else -1)
+        for name, found in steps.items():
+            if name in tested and len(found) == 1:
+                return name, found.pop()
+        return self.refuse("a while loop that does not count by one (unbounded as far as can be told)"), 0
+
+    def limit(self, name: str, v: str, test: ast.expr, step: int, start: Expr) -> Expr | None:
+        """The last value of the counter for which the test holds, where it holds for all values up to there."""
+        self.store = dict(self.store)
+        self.bind(name, S("number", Name(v)))
+        around = compare(">=" if step > 0 else "<=", Name(v), start)
+        self.push(CondEl(self.fresh(), around))
+        saved = self.steps
+        try:
+            cond = self.condition_of(test)
+        finally:
+            self.path.pop()
+            self.steps = saved
+        if not isinstance(cond, Compare) or not (whole(cond.left) and whole(cond.right)):
+            return None
+        terms, const = linear(cond.left)
+        right, c0 = linear(cond.right)
+        for atom, t in right.items():
+            terms[atom] = terms.get(atom, 0.0) - t
+        c = terms.pop(Name(v), 0.0)
+        if abs(c) != 1 or any(v in free_names(a) for a in terms):
+            return None
+        edge = from_linear({a: -t / c for a, t in terms.items() if t}, -(const - c0) / c)
+        op = cond.op if c > 0 else {"<": ">", ">": "<", "<=": ">=", ">=": "<="}.get(cond.op, cond.op)
+        if op == "!=":
+            op = "<" if step > 0 else ">"
+            if not self.nonnegative(arith("-", edge, start) if step > 0 else arith("-", start, edge)):
+                return None
+        if step > 0 and op in ("<", "<="):
+            return arith("-", edge, ONE) if op == "<" else edge
+        if step < 0 and op in (">", ">="):
+            return arith("+", edge, ONE) if op == ">" else edge
+        return None
+
+    def condition_of(self, test: ast.expr) -> Expr:
+        return self.condition(test)  # type: ignore[attr-defined]
+
+    def count_through(
+        self, node: ast.While, name: str, key: Any, v: str, low: Expr, high: Expr, step: int, body: list[ast.stmt], start: Expr
+    ) -> Expr:
+        end = arith("+", high, ONE) if step > 0 else arith("-", low, ONE)
+        over = self.positions_of(v, low, high, step)
+        o = over.segments[0]
+        assert isinstance(o, Over)
+        value = o.value
+        store = dict(self.store)
+        store.pop(key)
+        self.store = store
+        ends: dict[str, Any] = {}
+
+        def run() -> Expr:
+            live = self.block(body)  # type: ignore[attr-defined]
+            frame = self.frames[-1]
+            for c, s in frame.continues:
+                self.check_step(s.get(key), value, step)
+                _ = c
+            if live != FALSE:
+                self.check_step(self.store.get(key), value, step)
+            ends["breaks"] = [(b.cond, b.store.get(key)) for b in frame.breaks]
+            return live
+
+        broken: list[Any] = []
+        before_loops = self.counter
+        _, returns = self.run_range(o, lambda x: self.bind(name, x), run, None)
+        _ = (broken, before_loops)
+        loop = self.last_loop
+        final: Expr = end
+        at_break = [(c, x) for c, x in ends.get("breaks", [])]
+        r = loop.range
+        ranged = compare(">=", high, low)
+        untouched = self.nonnegative(arith("-", start, arith("-", low, ONE)) if step < 0 else arith("-", arith("+", high, ONE), start))
+        if not untouched:
+            final = if_(ranged, end, start)
+        if loop.stop is not None:
+            value_at_stop: Expr | None = None
+            for c, x in reversed(at_break):
+                e = self.resolve(number(x))
+                at = rename_in(e, {r.var: loop.stop})
+                if value_at_stop is None or at == value_at_stop:
+                    value_at_stop = at
+                else:
+                    value_at_stop = if_(rename_in(self.resolve(c), {r.var: loop.stop}), at, value_at_stop)
+            assert value_at_stop is not None
+            final = default(value_at_stop, final)
+        self.store[key] = value_of("number", final)
+        if node.orelse:
+            self.refuse("the else of a while loop")
+        return not_(returns)
+
+    def positions_of(self, v: str, low: Expr, high: Expr, step: int) -> Seq:
+        """low..high; where the counter numbers the elements of a list, the list's elements themselves."""
+        by_list = self.list_range(low, high, step < 0)
+        if by_list is not None:
+            return by_list
+        if not self.nonnegative(low) or not self.nonnegative(arith("-", arith("-", N, ONE), high)):
+            if not self.nonnegative(low):
+                self.refuse("a while loop that may leave the text")
+        r = Range(v, None if low == ZERO else low, None if high == arith("-", N, ONE) else high)
+        return Seq((Over((r,), TRUE, S("number", Name(v)), step < 0),))
+
+    def list_range(self, low: Expr, high: Expr, descending: bool) -> Seq | None:
+        """range(len(positions)) as the positions, each with its number among them."""
+        size = arith("+", high, ONE)
+        if low != ZERO or not isinstance(size, Aggregate) or size.kind != "count" or size.range.domain is not None:
+            return None
+        v, w = self.var(), self.var()
+        guard = rename_in(size.guard if size.guard is not None else TRUE, {size.range.var: Name(v)})
+        before = Range(w, size.range.low, arith("-", Name(v), ONE))
+        rank = quantified("count", before, rename_in(guard, {v: Name(w)}))
+        return Seq((Over((Range(v, size.range.low, size.range.high),), guard, S("number", rank), descending),))
+
+    def check_step(self, new: Any, old: Any, step: int) -> None:
+        if new is None or sort_of(new) != "number" or arith("-", self.resolve(number(new)), number(old)) not in (ONE, arith("-", ZERO, ONE)):
+            self.refuse("a while loop whose counter does not move by one every time")
+        if arith("-", self.resolve(number(new)), number(old)) != (ONE if step > 0 else arith("-", ZERO, ONE)):
+            self.refuse("a while loop whose counter moves both ways")
+
+    def climb(self, node: ast.While) -> bool:
+        """while word.head != word: word = word.head (and a counter of the steps): up to the root."""
+        return False
+
+
+_ = (Bool, high_of, low_of)

@@ -1,0 +1,68 @@
+"""Small attention maps in a terminal: colour with half blocks, or plain characters."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from math import sqrt
+from typing import TYPE_CHECKING, TextIO
+
+from harness.report import colours
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHADES = " .:-=+*#%@"
+MOST_ROWS = 34  # of a map: two maps and the space between them fit 80 columns
+GAP = 4
+TERMINAL_LEVELS = (0, 95, 135, 175, 215, 255)  # of the 6 x 6 x 6 cube in 256 colours
+
+
+def style_of(stream: TextIO) -> str:
+    """"truecolor", "256" or "plain": plain unless the stream is a terminal that shows colour (https://no-color.org)."""
+    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
+        return "plain"
+    if "utf" not in (stream.encoding or "").lower():
+        return "plain"
+    return "truecolor" if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else "256"
+
+
+def side_by_side(matrices: Sequence[tuple[str, np.ndarray]], style: str) -> list[str]:
+    """Lines that show (title, (n, n) weights from 0 to 1) beside each other, the first MOST_ROWS queries and keys of each.
+
+    Shades go by the square root of the weight, so that small weights stay visible.
+    """
+    maps = [plain(m[:MOST_ROWS, :MOST_ROWS]) if style == "plain" else coloured(m[:MOST_ROWS, :MOST_ROWS], style) for _, m in matrices]
+    widths = [min(len(m), MOST_ROWS) for _, m in matrices]
+    space = " " * GAP
+    titles = space.join(title[:width].ljust(width) for (title, _), width in zip(matrices, widths, strict=True))
+    return [titles.rstrip(), *(space.join(row).rstrip() for row in zip(*maps, strict=True))]
+
+
+def plain(matrix: np.ndarray) -> list[str]:
+    """One character for each cell."""
+    return ["".join(SHADES[min(int(sqrt(max(float(v), 0)) * len(SHADES)), len(SHADES) - 1)] for v in row) for row in matrix]
+
+
+def coloured(matrix: np.ndarray, style: str) -> list[str]:
+    """Two rows of cells in each line: the upper half block in the one's colour on the other's."""
+    ramp = colours.sequential(True)
+    lines = []
+    for q in range(0, len(matrix), 2):
+        below = matrix[q + 1] if q + 1 < len(matrix) else None
+        cells = []
+        for k, value in enumerate(matrix[q]):
+            upper = _code(38, colours.at(ramp, sqrt(max(float(value), 0))), style)
+            lower = "" if below is None else ";" + _code(48, colours.at(ramp, sqrt(max(float(below[k]), 0))), style)
+            cells.append(f"\x1b[{upper}{lower}m▀")
+        lines.append("".join(cells) + "\x1b[0m")
+    return lines
+
+
+def _code(ground: int, colour: str, style: str) -> str:
+    """The parameters of the escape sequence; ground 38 is the text's colour, 48 the one behind it."""
+    red, green, blue = colours.rgb(colour)
+    if style == "truecolor":
+        return f"{ground};2;{red};{green};{blue}"
+    near = [min(range(6), key=lambda i: abs(TERMINAL_LEVELS[i] - v)) for v in (red, green, blue)]
+    return f"{ground};5;{16 + 36 * near[0] + 6 * near[1] + near[2]}"

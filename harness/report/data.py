@@ -1,0 +1,160 @@
+"""What the page shows, as one JSON value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from harness.report import colours
+from harness.report.matrices import SCALE, Shown, pack, shared_window, shown
+from search.folder import SPLITS
+
+if TYPE_CHECKING:
+    from harness.session import Session
+
+MATRIX_BYTES = 3_400_000  # of packed matrices at most, so that a page of 144 heads stays under 5 MB
+MOST_TEXTS = 4
+
+
+def page_data(session: Session, outcome: dict[str, Any], texts: int | None = None) -> dict[str, Any]:
+    """Everything on the page. texts: how many to show; by default at most MOST_TEXTS, fewer where heads are many."""
+    programs = Programs()
+    records = outcome["heads"]
+    own = [programs.add(r["program"]) for r in records]
+    library = [programs.add(p["program"]) for p in outcome["library"]]
+    place = {p["id"]: i for i, p in enumerate(outcome["library"])}
+    kinds = list(dict.fromkeys([*colours.KINDS, *(r["kind"] for r in records)]))
+    return {
+        "name": session.folder.path.resolve().name,
+        "target": outcome["target"],
+        "text": outcome["text"],
+        "seed": outcome["seed"],
+        "model": {k: session.description["model"][k] for k in ("layers", "heads", "causal")},
+        "summary": {
+            **{k: outcome[k] for k in ("evaluations", "mean_iou", "interval", "library_mean_iou", "proposals")},
+            "baseline": _mean([r["baseline"]["test"] for r in records]),
+            "seconds": outcome.get("seconds"),
+            "time": outcome.get("time"),
+        },
+        "kinds": [[k, colours.letters(k), colours.kind(k)] for k in kinds],
+        "ramps": {name: {"seq": colours.sequential(dark), "div": colours.diverging(dark)} for name, dark in _THEMES},
+        "heads": [
+            {
+                "layer": r["layer"],
+                "head": r["head"],
+                "program": p,
+                "rules": r["rules"],
+                "complexity": r["complexity"],
+                "kind": r["kind"],
+                "iou": r["iou"],
+                "intervals": r.get("intervals") or {"test": r["interval"]},
+                "per_text": r["iou_per_text"]["test"],
+                "library": place[r["library_program"]],
+                "library_iou": r["library_iou"],
+                "baseline": r["baseline"],
+                "proposer": r["proposer"],
+                "front": [[f["complexity"], f["fit"], f["select"], f["rules"], f["proposer"]] for f in r["front"]],
+                "front_programs": packed_programs([f["program"] for f in r["front"]]),
+            }
+            for p, r in zip(own, records, strict=True)
+        ],
+        "library": [
+            {"id": p["id"], "program": i, "heads": p["heads"], "rules": p["rules"], "colour": colours.library(n)}
+            for n, (i, p) in enumerate(zip(library, outcome["library"], strict=True))
+        ],
+        "curve": outcome["curve"],
+        "replace": session.folder.read("replace.json") if session.folder.has("replace.json") else None,
+        "llm": _flat(session.folder.read("llm.json")) if session.folder.has("llm.json") else None,
+        "programs": [described(p) for p in programs.texts],
+        "scale": SCALE,
+        "texts": [
+            {"index": s.text, "tokens": s.tokens, "length": s.length, "heads": s.heads, "programs": s.programs}
+            for s in _texts(session, programs, [(r["layer"], r["head"]) for r in records], texts)
+        ],
+        "settings": _flat({**session.names, **{k: v for k, v in session.settings.items() if k not in ("target", "text")}}),
+        "versions": session.description["versions"],
+        "notes": session.description["notes"],
+    }
+
+
+_THEMES = (("light", False), ("dark", True))
+
+
+class Programs:
+    """Program texts in the order they are added, each once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._index: dict[str, int] = {}
+
+    def add(self, program: str) -> int:
+        """The program's number."""
+        if program not in self._index:
+            self._index[program] = len(self.texts)
+            self.texts.append(program)
+        return self._index[program]
+
+
+def _texts(session: Session, programs: Programs, heads: Sequence[tuple[int, int]], count: int | None) -> list[Shown]:
+    from dsl import parse
+
+    model = session.description["model"]
+    parsed = [parse(p) for p in programs.texts]
+    result: list[Shown] = []
+    found = shown(
+        session.texts("test"),
+        session.store("test"),
+        heads,
+        parsed,
+        model["causal"],
+        shared_window(model),
+        MOST_TEXTS if count is None else count,
+    )
+    for text in found:
+        if count is None and result and sum(t.size for t in result) + text.size > MATRIX_BYTES:
+            break
+        result.append(text)
+    return result
+
+
+def described(program: str) -> dict[str, Any]:
+    """A program line by line: its lines, the leaf rule that stands on each (None: a block or a name), English per rule."""
+    from dsl import english, parse
+
+    lines = program.splitlines()
+    return {"lines": lines, "rule_of": rule_of(lines), "english": english(parse(program))}
+
+
+def rule_of(lines: Sequence[str]) -> list[int | None]:
+    """The number of the leaf rule on each line of a printed program: one rule to a line, beside blocks and names."""
+    numbers: list[int | None] = []
+    count = 0
+    for line in lines:
+        bare = line.strip()
+        if bare.startswith(("let ", "}")) or bare.endswith("{"):
+            numbers.append(None)
+        else:
+            numbers.append(count)
+            count += 1
+    return numbers
+
+
+def packed_programs(programs: Sequence[str]) -> str:
+    """The lines of an archive front's programs, as the page unpacks them when their head is shown."""
+    return pack(json.dumps([p.splitlines() for p in programs], ensure_ascii=False).encode())
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _flat(data: Any, name: str = "") -> list[tuple[str, str]]:
+    """(name, value) rows of nested JSON; long lists are counted."""
+    if isinstance(data, dict):
+        return [row for key, value in data.items() for row in _flat(value, f"{name} {key}".strip().replace("_", " "))]
+    if isinstance(data, list):
+        short = len(data) <= 8 and not any(isinstance(v, (dict, list)) for v in data)
+        return [(name, ", ".join(map(str, data)) if short else f"{len(data)} in all")]
+    shown_as = "–" if data is None else f"{data:,}" if isinstance(data, int) and not isinstance(data, bool) else str(data)
+    return [(name, shown_as)]

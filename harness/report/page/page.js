@@ -1,0 +1,186 @@
+// The page: what is shown of which head, and the parts that show the whole run.
+
+const state = { head: 0, program: "own" };
+const head = () => DATA.heads[state.head];
+const shownProgram = () => (state.program === "own" ? head().program : DATA.library[head().library].program);
+
+function openHead(i) {
+  state.head = i;
+  selectInMap(i);
+  const h = head(), served = DATA.library[h.library];
+  $("head-title").textContent = `Layer ${h.layer}, head ${h.head}`;
+  $("head-kind").textContent = h.kind;
+  $("head-kind").style.background = kindOf.get(h.kind).paint;
+  $("head-kind").style.color = inkOn(kindOf.get(h.kind).paint);
+  $("head-line").textContent =
+    `${plural(h.rules, "rule")}, complexity ${h.complexity}, proposed by: ${h.proposer}. Best simple pattern: ${h.baseline.name}.`;
+  const row = (label, value, more) => el("tr", {}, el("th", { scope: "row" }, label),
+    ...SPLITS.flatMap((s) => [el("td", {}, fixed(value[s])), el("td", { class: "interval" }, between(more && more[s]))]));
+  $("head-scores").replaceChildren(
+    el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "IoU"),
+      ...SPLITS.map((s) => el("th", { scope: "colgroup", colspan: 2 }, s)))),
+    el("tbody", {}, row("own program", h.iou, h.intervals), row(`library ${served.id}`, h.library_iou), row(h.baseline.name, h.baseline)));
+  choice($("program-mode"), [["own", "Own"], ["library", `Library ${served.id}`]], state.program, (v) => { state.program = v; openProgram(); });
+  history.replaceState(null, "", `#${name(h)}`);
+  return Promise.all([openProgram(), openFront()]);
+}
+
+function openProgram() {
+  showProgram($("program"), DATA.programs[shownProgram()]);
+  return openText(view.text);
+}
+
+function openText(i) {
+  if (!DATA.texts.length) return $("patterns").setAttribute("hidden", "");
+  view.text = i;
+  const text = DATA.texts[i];
+  const part = text.tokens.length < text.length ? `The first ${text.tokens.length} of its ${text.length} tokens are shown. ` : "";
+  $("text-line").textContent = `Held-out text ${text.index}. ${part}IoU of the head's own program on it: ${fixed(head().per_text[text.index])}. ` +
+    "Point at a cell, or move with the arrow keys, to see its weights and the rules behind it.";
+  return loadMatrices(state.head, shownProgram());
+}
+
+function matrixLegend() {
+  $("matrix-legend").replaceChildren(
+    el("span", { class: "unit" }, "weight"), ramp("seq", [0, 0.05, 0.25, 0.5, 1], (t) => Math.sqrt(t)),
+    el("span", { class: "unit" }, "difference"), ramp("div", [-1, -0.25, 0, 0.25, 1], (t) => (root(t) + 1) / 2));
+}
+
+async function openFront() {
+  const h = head(), points = h.front;
+  const top = Math.max(...points.flatMap(([, fit, select]) => [fit, select]), h.iou.select);
+  const right = Math.max(...points.map(([c]) => c), h.complexity);
+  const chosen = [[h.complexity, h.iou.select, `chosen: complexity ${h.complexity}, IoU on select ${fixed(h.iou.select)}`]];
+  const programs = JSON.parse(new TextDecoder().decode(await inflate(h.front_programs)));
+  if (h !== head()) return; // another head was opened meanwhile
+  const pick = (i) => {
+    const [complexity, fit, select, rules, proposer] = points[i];
+    $("front-line").textContent = `Complexity ${complexity}, ${plural(rules, "rule")}, IoU ${fixed(fit)} on fit, ${fixed(select)} on select; proposed by: ${proposer}.`;
+    showProgram($("front-program"), { lines: programs[i] });
+    for (const dot of drawn.querySelectorAll("[data-point]")) dot.classList.toggle("chosen", dot.dataset.point === String(i));
+  };
+  const drawn = chart($("front-chart"), {
+    label: `Archive front of ${name(h)}: complexity against IoU`,
+    x: { label: "complexity", low: 0, high: right * 1.04 },
+    y: { label: "IoU", low: 0, high: Math.min(1, Math.ceil(top * 10 + 0.2) / 10), format: (t) => t.toFixed(1) },
+    series: [
+      { name: "fit", colour: "one", line: true, dots: true, pick: true, points: points.map(([c, fit, select]) => [c, fit, `complexity ${c}: IoU ${fixed(fit)} on fit, ${fixed(select)} on select`]) },
+      { name: "select", colour: "two", line: true, dots: true, points: points.map(([c, , select]) => [c, select, `complexity ${c}: IoU ${fixed(select)} on select`]) },
+      { name: "chosen program, on select", colour: "three", dots: true, points: chosen },
+    ],
+    pick,
+  });
+  if (points.length) pick(points.length - 1);
+}
+
+function drawSummary() {
+  const s = DATA.summary;
+  document.title = `${DATA.target}: attention heads as programs`;
+  $("title").textContent = `${DATA.target}: ${plural(DATA.heads.length, "head")} as programs`;
+  $("lead").textContent =
+    `Each head's attention pattern, written as a short program found on text “${DATA.text}” and scored on texts that the search never saw. ` +
+    "IoU is the overlap of two patterns: 1 where they are equal, 0 where they share nothing.";
+  const fact = (label, value, more) => el("div", {}, el("dt", {}, label), el("dd", {}, value), more ? el("dd", { class: "more" }, more) : null);
+  $("figures").replaceChildren(
+    fact("mean IoU, own programs", fixed(s.mean_iou.test), `95% interval ${between(s.interval)}`),
+    fact(`mean IoU, library of ${DATA.library.length}`, fixed(s.library_mean_iou.test), `${plural(DATA.library.length, "program")} for all heads`),
+    fact("best simple pattern", fixed(s.baseline), "chosen per head"),
+    fact("programs scored", whole(s.evaluations), `${whole(s.proposals.same_text + s.proposals.same_behaviour)} known ones were not scored again`),
+    ...(s.seconds === null ? [] : [fact("time", duration(s.seconds), Object.entries(s.time || {}).map(([k, v]) => `${k} ${duration(v)}`).join(", "))]));
+  $("sections").replaceChildren(...[...document.querySelectorAll("main .card:not([hidden])")].filter((c) => c.id !== "head").map((c) =>
+    el("a", { href: `#${c.id}` }, c.querySelector("h2").textContent)));
+}
+const duration = (s) => (s < 90 ? `${fixed(s, s < 10 ? 1 : 0)} s` : s < 5400 ? `${fixed(s / 60, 0)} min` : `${fixed(s / 3600, 1)} h`);
+
+function drawLibrary() {
+  const s = DATA.summary, curve = DATA.curve, last = Math.max(...curve.map((c) => c.size));
+  $("library-line").textContent =
+    `${plural(DATA.library.length, "program")} that serve all heads: mean IoU ${fixed(s.library_mean_iou.test)} on test, against ` +
+    `${fixed(s.mean_iou.test)} with each head's own program. The bound is what no library of that size can exceed on select.`;
+  const series = (key) => curve.map((c) => [c.size, c[key], `${plural(c.size, "program")}: ${fixed(c[key])} on ${key === "test" ? "test" : key === "bound" ? "select at most" : "select"}`]);
+  const top = Math.max(s.mean_iou.test, ...curve.map((c) => c.bound));
+  chart($("cover-chart"), {
+    label: "Cover curve: mean IoU by the library's size",
+    x: { label: "programs in the library", low: Math.min(1, last - 1), high: last, ticks: [...new Set(ticksOf(0, last).map((t) => Math.max(1, Math.round(t))))] },
+    y: { label: "mean IoU", low: 0, high: Math.min(1, Math.ceil(top * 10 + 0.2) / 10), format: (t) => t.toFixed(1) },
+    series: [
+      { name: "own programs, test", colour: "four", line: true, dash: true, points: [[Math.min(1, last - 1), s.mean_iou.test], [last, s.mean_iou.test]] },
+      { name: "bound", colour: "three", line: true, dash: true, points: series("bound") },
+      { name: "select", colour: "two", line: true, points: series("select") },
+      { name: "test", colour: "one", line: true, dots: true, points: series("test") },
+    ],
+  });
+  $("library-programs").replaceChildren(...DATA.library.map((p) => {
+    const list = el("ol", { class: "program" });
+    showProgram(list, DATA.programs[p.program]);
+    const heads = p.heads.map(([layer, number]) => {
+      const label = `L${layer}H${number}`;
+      return el("button", { type: "button", class: "chip", "aria-label": `Open ${label}`, onclick: () => { openHead(HEADS.get(label)); $("head-title").focus(); } }, label);
+    });
+    return el("details", { class: "entry", "data-program": p.id },
+      el("summary", {}, el("i", { class: "mark", style: { background: p.colour } }), el("b", {}, p.id), ` ${plural(p.rules, "rule")}, ${plural(p.heads.length, "head")}`),
+      list, el("p", { class: "chips" }, ...heads));
+  }));
+}
+
+function drawReplacement() {
+  const r = DATA.replace;
+  if (!r || !r.curve || !r.curve.length || r.curve[0].increase_percent === null || r.curve[0].increase_percent === undefined) return;
+  $("replacement").removeAttribute("hidden");
+  const names = Object.keys(r.curve[0].baselines || {});
+  const colours = ["two", "three", "four"];
+  const log = (v) => Math.sign(v) * Math.log10(1 + Math.abs(v));
+  const values = r.curve.flatMap((c) => [c.increase_percent, ...(c.increase_percent_interval || []), ...names.map((b) => c.baselines[b].increase_percent)]);
+  const high = Math.max(1, ...values), low = Math.min(0, ...values);
+  $("replacement-line").textContent =
+    `${r.heads_replaced ? `${plural(r.heads_replaced.length, "head")} replaced: perplexity` : "Perplexity"} ${fixed(r.perplexity.original, 2)} → ${fixed(r.perplexity.replaced, 2)} (${percent(r.increase_percent)}) on test. ` +
+    "The curve shows what the model loses as more heads run on programs instead of their own attention.";
+  const line = (of, label) => r.curve.map((c) => [100 * c.fraction, of(c), `${label}, ${Math.round(100 * c.fraction)}% of the heads: ${percent(of(c))}`]);
+  chart($("replacement-chart"), {
+    label: "Replacement curve: increase of perplexity by the share of heads replaced",
+    x: { label: "heads replaced, %", low: 0, high: 100, ticks: [0, 25, 50, 75, 100] },
+    y: { label: "perplexity increase, % (log scale)", low, high: high * 1.1, warp: log, ticks: [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000].filter((t) => t <= high * 1.1), format: (t) => (t > 0 ? `+${t}` : String(t)) },
+    series: [
+      ...names.map((b, i) => ({ name: b, colour: colours[i % 3], line: true, dots: true, dash: true, points: line((c) => c.baselines[b].increase_percent, b) })),
+      { name: "programs", colour: "one", line: true, dots: true, points: line((c) => c.increase_percent, "programs"),
+        band: r.curve[0].increase_percent_interval ? r.curve.map((c) => [100 * c.fraction, ...c.increase_percent_interval]) : null },
+    ],
+  });
+  $("replacement-table").replaceChildren(
+    el("thead", {}, el("tr", {}, ...["heads", "programs", "95% interval", ...names].map((t) => el("th", { scope: "col" }, t)))),
+    el("tbody", {}, ...r.curve.map((c) => el("tr", {}, el("th", { scope: "row" }, `${Math.round(100 * c.fraction)}%`), el("td", {}, percent(c.increase_percent)),
+      el("td", { class: "interval" }, c.increase_percent_interval ? c.increase_percent_interval.map(percent).join(" – ") : ""),
+      ...names.map((b) => el("td", {}, percent(c.baselines[b].increase_percent)))))));
+}
+
+function drawAbout() {
+  const table = (title, rows) => rows && rows.length
+    ? el("div", {}, el("h3", {}, title), el("table", { class: "pairs" }, el("tbody", {}, ...rows.map(([k, v]) => el("tr", {}, el("th", { scope: "row" }, k), el("td", {}, v))))))
+    : null;
+  const notes = DATA.notes.length ? el("div", {}, el("h3", {}, "Notes"), el("ul", {}, ...DATA.notes.map((n) => el("li", {}, n)))) : null;
+  const proposals = Object.entries(DATA.summary.proposals).map(([k, v]) => [k.replaceAll("_", " "), whole(v)]);
+  $("about-tables").replaceChildren(...[
+    table("Settings", DATA.settings), table("Spent on language models", DATA.llm), table("Proposals", proposals),
+    table("Versions", Object.entries(DATA.versions)), notes].filter(Boolean));
+}
+
+drawReplacement();
+drawSummary();
+drawMap((i) => openHead(i));
+drawLibrary();
+drawAbout();
+choice($("map-mode"), MAP_MODES, mapMode, (v) => { mapMode = v; paintMap(); });
+choice($("matrix-mode"), [["all", "Side by side"], ...VIEWS], view.mode, (v) => { view.mode = v; drawMatrices(); });
+$("text").replaceChildren(...DATA.texts.map((t, i) =>
+  el("option", { value: i }, `${t.index}: ${t.tokens.slice(0, 9).join("").replace(/[▁Ġ]/g, " ").trim()} …`)));
+$("text").addEventListener("change", (e) => openText(Number(e.target.value)));
+$("matrices").addEventListener("keydown", moveByKey);
+$("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
+repaints.push(paintMap, matrixLegend, paintMatrices);
+const dark = matchMedia("(prefers-color-scheme: dark)");
+dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
+addEventListener("resize", paintMatrices);
+addEventListener("hashchange", () => HEADS.has(location.hash.slice(1)) && openHead(HEADS.get(location.hash.slice(1))));
+setTheme(dark.matches ? "dark" : "light");
+const best = DATA.heads.reduce((a, h, i) => (h.iou.test > DATA.heads[a].iou.test ? i : a), 0);
+openHead(HEADS.get(location.hash.slice(1)) ?? best).then(() => (document.documentElement.dataset.ready = "yes"));

@@ -1,0 +1,67 @@
+"""Stand-ins for the tokenizer and spaCy that a printed program meets, made from a Text."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from dsl.text import Text
+
+
+def run_python(source: str, text: Text) -> np.ndarray:
+    """The matrix of a printed program, run as it is."""
+
+    def tokenizer(sentence: str, return_tensors: str | None = None) -> Any:
+        return SimpleNamespace(input_ids=[list(text.ids)])
+
+    tokenizer.convert_ids_to_tokens = lambda ids: list(text.tokens)  # type: ignore[attr-defined]
+    scope: dict[str, Any] = {
+        "spacy_parse": lambda sentence: doc_of(text),
+        "_align_to_spacy": lambda sentence, tokens: [list(a) for a in text.alignment],
+        "embedding_similarity": lambda tokens, i, j: float(text.similarity[i, j]),
+    }
+    exec(source, scope)
+    name, matrix = scope["program"](text.text, tokenizer)
+    assert isinstance(name, str)
+    return matrix
+
+
+def run_module(source: str, text: Text) -> np.ndarray:
+    """The matrix of a standalone module's function `head`, given all that the text has."""
+    scope: dict[str, Any] = {}
+    exec(source, scope)
+    return scope["head"](
+        list(text.tokens),
+        word_starts=list(text.word_start),
+        special_tokens=list(text.special),
+        similarity=text.similarity,
+        words=[{f: getattr(w, f) for f in w.__slots__} for w in text.words],
+        align=[list(a) for a in text.alignment],
+    )
+
+
+def doc_of(text: Text) -> list[Any]:
+    doc = [
+        SimpleNamespace(
+            text=w.text,
+            i=i,
+            pos_=w.pos,
+            tag_=w.tag,
+            dep_=w.dep,
+            lemma_=w.lemma,
+            ent_type_=w.ent_type,
+            morph=w.morph,
+            shape_=w.shape,
+            is_stop=w.is_stop,
+            is_punct=w.is_punct,
+            is_space=w.is_space,
+            like_num=w.like_num,
+            is_sent_start=w.is_sent_start,
+        )
+        for i, w in enumerate(text.words)
+    ]
+    for token, w in zip(doc, text.words, strict=True):
+        token.head = doc[w.head]
+    return doc

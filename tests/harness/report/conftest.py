@@ -1,0 +1,174 @@
+"""A run folder made without a search: programs of known patterns, attention that resembles them, a result with their scores."""
+
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+PROGRAMS = {
+    "previous token": "when dist == 1 add 0.7\nwhen k == 0 add 0.3",
+    "first token": 'when k == 0 add 2\nwhen dist == 0 add 0.5\nwhen row > 2 and text(k) in {".", "▁cat"} scale 2',
+    "self": "when dist == 0 add 1\nwhen dist == 2 add 0.5\nwhen row == 0 and k == 0 set 1",
+    "same token": 'when text(q) != "." {\n    when same(text) add 1\n} else {\n    when dist < 4 add 0.25\n}\nwhen k == 0 add 0.2\nnormalize',
+    "mixed": "when true add exp(-0.2 * dist)\nwhen dist == 0 scale 2",
+}
+WORDS = ["▁the", "▁cat", "▁dog", "▁sat", "▁ran", "▁by", "▁tree", "▁a", ".", ",", "</script>", "&amp;", "▁big", "<0x0A>", "ly", "é"]
+NOTE = "test: 2 texts cut at 48 tokens"
+
+
+def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, replace=True, llm=True):
+    """Writes the folder; returns it with what its matrices and scores are."""
+    from dsl import Batch, complexity, evaluate, parse
+    from dsl.text import plain_text
+    from search.finish import interval
+    from search.folder import SPLITS, RunFolder
+
+    folder, drawn = RunFolder(path), random.Random(5)
+    rng = np.random.default_rng(5)
+    kinds = [drawn.choice(list(PROGRAMS)) for _ in range(layers * heads)]
+    kinds[: len(PROGRAMS)] = list(PROGRAMS)[: len(kinds)]
+    folder.start(
+        {
+            "settings": {"target": "abc", "text": "def", "heads": [[0, 0]] * len(kinds), "seed": 3, "max_tokens": 96, "annotator": None},
+            "names": {"target": "tiny <model>", "text": "stories", "annotator": None},
+            "model": {"layers": layers, "heads": heads, "causal": causal, "windows": [None] * layers},
+            "versions": {"python": "3.11.9", "numpy": "2.0"},
+            "notes": [NOTE],
+        }
+    )
+    patterns, iou = {}, {}
+    for split in SPLITS:
+        here = [plain_text(["<s>", *drawn.choices(WORDS, k=drawn.randint(*tokens) - 1)]) for _ in range(texts)]
+        folder.write_texts(split, here)
+        lengths = [len(t) for t in here]
+        rows = np.zeros((len(kinds), sum(n * n for n in lengths)), np.float16)
+        at = 0
+        for text in here:
+            n, batch = len(text), Batch([text], causal)
+            for h, kind in enumerate(kinds):
+                noise = rng.dirichlet(np.full(n, 0.3), n) * batch.allowed[0]
+                mixed = 0.8 * evaluate(parse(PROGRAMS[kind]), batch)[0] + 0.2 * noise / np.maximum(noise.sum(-1, keepdims=True), 1e-9)
+                rows[h, at : at + n * n] = mixed.ravel()
+            at += n * n
+        file = path / "attention" / f"{split}.npy"
+        file.parent.mkdir(exist_ok=True)
+        np.save(file, rows)
+        folder.write(f"attention/{split}.json", {"path": str(file), "layers": layers, "heads": heads, "lengths": lengths})
+        patterns[split] = rows
+        for kind, program in PROGRAMS.items():
+            for h in range(len(kinds)):
+                values, at = [], 0
+                for text in here:
+                    n = len(text)
+                    true, mine = rows[h, at : at + n * n].astype(float), evaluate(parse(program), Batch([text], causal))[0].ravel()
+                    values.append(float(np.minimum(true, mine).sum() / np.maximum(true, mine).sum()))
+                    at += n * n
+                iou[split, kind, h] = np.array(values)
+    library = ["previous token", "first token", "mixed"]
+    records = []
+    for h, kind in enumerate(kinds):
+        program = parse(PROGRAMS[kind])
+        served = max(library, key=lambda p: iou["select", p, h].mean())
+        front = sorted(PROGRAMS, key=lambda p: complexity(parse(PROGRAMS[p])))
+        records.append(
+            {
+                "layer": h // heads,
+                "head": h % heads,
+                "program": str(program),
+                "rules": len(program.rules()),
+                "complexity": complexity(program),
+                "kind": kind,
+                "iou": {s: round(float(iou[s, kind, h].mean()), 6) for s in SPLITS},
+                "interval": interval(iou["test", kind, h]),
+                "iou_per_text": {"test": [round(float(x), 6) for x in iou["test", kind, h]]},
+                "library_program": f"P{library.index(served) + 1}",
+                "library_iou": {s: round(float(iou[s, served, h].mean()), 6) for s in SPLITS},
+                "baseline": {"name": "first token", "select": 0.21, "test": 0.2},
+                "proposer": "grammar",
+                "front": [
+                    {
+                        "program": str(parse(PROGRAMS[p])),
+                        "rules": len(parse(PROGRAMS[p]).rules()),
+                        "complexity": complexity(parse(PROGRAMS[p])),
+                        "fit": round(float(iou["fit", p, h].mean()), 6),
+                        "select": round(float(iou["select", p, h].mean()), 6),
+                        "proposer": "grammar",
+                    }
+                    for p in front
+                ],
+            }
+        )
+    own = {s: float(np.mean([r["iou"][s] for r in records])) for s in SPLITS}
+    shared = {s: float(np.mean([r["library_iou"][s] for r in records])) for s in SPLITS}
+    folder.write(
+        "result.json",
+        {
+            "target": "tiny <model>",
+            "text": "stories",
+            "seed": 3,
+            "evaluations": 12345,
+            "mean_iou": own,
+            "interval": interval(np.array([np.mean([r["iou_per_text"]["test"][t] for r in records]) for t in range(texts)])),
+            "library": [
+                {
+                    "id": f"P{i + 1}",
+                    "program": str(parse(PROGRAMS[p])),
+                    "heads": [[r["layer"], r["head"]] for r in records if r["library_program"] == f"P{i + 1}"],
+                    "rules": len(parse(PROGRAMS[p]).rules()),
+                    "complexity": complexity(parse(PROGRAMS[p])),
+                    "proposer": "grammar",
+                }
+                for i, p in enumerate(library)
+            ],
+            "library_mean_iou": shared,
+            "curve": [
+                {"size": 1, "select": 0.31, "test": 0.3, "bound": 0.35},
+                {"size": 2, "select": 0.44, "test": 0.42, "bound": 0.47},
+                {"size": 3, "select": shared["select"], "test": shared["test"], "bound": shared["select"] + 0.01},
+            ],
+            "heads": records,
+            "proposals": {"made": 900, "same_text": 120, "same_behaviour": 80, "scored": 700},
+        },
+    )
+    folder.write("timing.json", {"seconds": 75.25, "phases": {"heads": 60.0, "cover": 15.25}})
+    if replace:
+        folder.write("replace.json", replacement())
+    if llm:
+        folder.write("llm.json", {"total": {"calls": 12, "tokens": 34567, "usd": 0.25}, "models": {"a/b": {"calls": 12}}})
+    return SimpleNamespace(path=path, folder=folder, kinds=kinds, patterns=patterns, records=records, heads=heads)
+
+
+def replacement():
+    """replace.json as `headscript replace` writes it, with the figures that the page reads."""
+    curve = [
+        {
+            "fraction": f,
+            "heads": max(1, round(6 * f)),
+            "increase_percent": 40 * f**2,
+            "increase_percent_interval": [30 * f**2, 50 * f**2],
+            "baselines": {name: {"increase_percent": scale * f**2} for name, scale in (("uniform", 900), ("previous", 500), ("mean", 300))},
+        }
+        for f in (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
+    ]
+    return {
+        "perplexity": {"original": 8.0, "replaced": 8.2},
+        "increase_percent": 2.5,
+        "kl": 0.02,
+        "agreement": 0.9,
+        "heads_replaced": ["L0H0", "L1H2"],
+        "curve": curve,
+        "tasks": {},
+    }
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory):
+    """A small run: 2 layers of 3 heads."""
+    return make_run(tmp_path_factory.mktemp("runs") / "small")
+
+
+@pytest.fixture(scope="session")
+def make():
+    """The function that makes run folders."""
+    return make_run

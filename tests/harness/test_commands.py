@@ -1,0 +1,86 @@
+"""lift, sandbox, check and export as a user starts them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEADSCRIPT = [sys.executable, "-m", "harness.cli"]
+
+PREVIOUS = """
+import numpy as np
+
+def helper(x):
+    return 0.25 * x
+
+def anything(sentence, tokenizer):
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(sentence).input_ids[0])
+    n = len(tokens)
+    out = np.zeros((n, n))
+    for i in range(n):
+        out[i, max(0, i - 1)] += helper(3)
+        out[i, i] += 0.25
+    return "previous", make_row_stochastic(apply_causal_mask(out))
+"""
+RANDOM = PREVIOUS.replace("out[i, i] += 0.25", "out[i, i] += np.random.rand()")
+READS_A_FILE = PREVIOUS.replace("n = len(tokens)", "n = len(tokens); open('/etc/hostname').read()")
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory):
+    return {**os.environ, "HEADSCRIPT_CACHE": str(tmp_path_factory.mktemp("cache"))}
+
+
+@pytest.fixture
+def files(tmp_path):
+    for name, source in (("previous", PREVIOUS), ("random", RANDOM), ("reads", READS_A_FILE), ("broken", "def f(a, b:\n")):
+        (tmp_path / f"{name}.py").write_text(source)
+    return tmp_path
+
+
+def headscript(*arguments, environment):
+    return subprocess.run([*HEADSCRIPT, *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120)
+
+
+def test_lift_gives_a_record_for_each_file(files, environment):
+    paths = [files / f"{n}.py" for n in ("previous", "random", "reads", "broken")]
+    done = headscript("lift", *paths, "--json", environment=environment)
+    document = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (document["lifted"], document["total"]) == (1, 4)
+    by_name = {os.path.basename(r["file"]): r for r in document["files"]}
+    good = by_name["previous.py"]
+    assert good["status"] == "lifted"
+    assert good["max_abs_difference"] <= 1e-6
+    assert good["seconds_python"] > 0
+    assert good["seconds_dsl"] > 0
+    assert by_name["random.py"]["status"] == "refused"
+    assert by_name["random.py"]["line"] == 13
+    assert "random" in by_name["random.py"]["reason"]
+    assert by_name["reads.py"]["status"] == "refused"
+    assert by_name["broken.py"]["status"] == "refused"
+    assert by_name["broken.py"]["line"] == 1
+
+
+def test_lift_without_validation_runs_nothing(files, environment):
+    done = headscript("lift", files / "previous.py", "--no-validate", "--json", environment=environment)
+    (record,) = json.loads(done.stdout)["files"]
+    assert record["status"] == "lifted"
+    assert record["max_abs_difference"] is None
+    check = files / "canonical.pattern"
+    check.write_text(record["program"])
+    checked = json.loads(headscript("check", check, "--json", environment=environment).stdout)
+    assert checked["files"][0]["program"] == record["program"]  # what lift prints is canonical
+
+
+def test_sandbox_says_how_each_program_ended(files, environment):
+    (files / "slow.py").write_text(PREVIOUS.replace("n = len(tokens)", "n = len(tokens)\n    while True: pass"))
+    paths = [files / f"{n}.py" for n in ("previous", "random", "reads", "broken", "slow")]
+    done = headscript("sandbox", *paths, "--time", "1", "--json", environment=environment)
+    outcomes = [r["outcome"] for r in json.loads(done.stdout)["files"]]
+    assert outcomes[:2] == ["ok", "ok"]
+    assert outcomes[2] in ("refused", "error")
+    assert outcomes[3:] == ["refused", "time"]
+    assert done.returncode == 1

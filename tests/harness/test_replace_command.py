@@ -1,0 +1,351 @@
+"""`headscript replace` and `export` on run folders of tiny random models: figures, resuming, and what is refused."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from harness import curve
+from harness.cli import main
+from harness.commands.replace import page, percent, program_sources
+from harness.measure import make_sample, measure
+from harness.patterns import Memo, previous_token, program_patterns
+from harness.replace import replace_heads
+from harness.session import Session, open_run
+from harness.summary import summarise
+from search.folder import RunFolder
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+PREVIOUS = "when dist == 1 add 1\nwhen row == 0 and k == q set 1"
+PROGRAMS = [PREVIOUS, "when k == 0 add 1", "when same(text) add 1\nwhen k == 0 add 0.1", "when true add 1"]
+FRACTIONS = [0.05, 0.1, 0.25, 0.5, 0.75, 1.0]
+MORE = ("the red bird sat by the mat .", "then the dog saw a cat and ran .", "a cat sat !")
+QUESTION = {"context": "the cat sat on", "choices": ["the mat .", "a big red dog ."], "label": 0}
+
+
+def write_run(path, target, heads, texts, max_tokens=64):
+    """A finished run without a search: head h has program h of PROGRAMS, in turn, and shares the first or the second."""
+    from harness.targets import load_target, prepare
+
+    loaded = load_target(str(target))
+    folder = RunFolder(path)
+    session = Session(folder)
+    session.description = {
+        "settings": {"target": loaded.fingerprint, "text": "abc", "heads": [list(h) for h in heads], "seed": 0, "max_tokens": max_tokens}
+        | {"annotator": None},
+        "names": {"target": str(target), "text": "stories", "annotator": None},
+        "model": {"layers": loaded.layers, "heads": loaded.heads, "causal": loaded.causal, "windows": list(loaded.windows)},
+    }
+    folder.start(session.description)
+    for split in ("fit", "select", "test"):
+        folder.write_texts(split, prepare(loaded, texts, max_tokens)[0])
+    records = [
+        {"layer": layer, "head": head, "program": PROGRAMS[i % 4], "iou": {"select": i / 10}}
+        | {"library_program": f"P{i % 2 + 1}", "library_iou": {"select": -i / 10}}
+        for i, (layer, head) in enumerate(heads)
+    ]
+    library = [{"id": f"P{i + 1}", "program": PROGRAMS[i]} for i in range(2)]
+    folder.write("result.json", {"heads": records, "library": library})
+    return path
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny):
+    """The function that gives a run folder of a tiny model of a readout, and the folder of the model."""
+    known = {}
+
+    def make(readout):
+        if readout not in known:
+            base, parts = tmp_path_factory.mktemp(readout), tiny(readout)
+            parts.model.save_pretrained(base / "model")
+            parts.tokenizer.save_pretrained(base / "model")
+            stories = [text.text for text in parts.texts]
+            heads = [(layer, head) for layer in range(2) for head in range(4)]
+            known[readout] = SimpleNamespace(model=base / "model", run=write_run(base / "run", base / "model", heads, stories))
+        return known[readout]
+
+    return make
+
+
+@pytest.fixture
+def causal(made, tmp_path):
+    """A copy of the causal run, so that nothing is left over from another test."""
+    here = made("causal")
+    return SimpleNamespace(model=here.model, run=shutil.copytree(here.run, tmp_path / "run"))
+
+
+def replace(capsys, *arguments, expect=0):
+    """The document, or the one line of the refusal."""
+    capsys.readouterr()
+    code = main(["replace", *map(str, arguments), *(["--json"] if not expect else [])])
+    out, err = capsys.readouterr()
+    assert code == expect, err
+    if not expect:
+        return json.loads(out)
+    assert out == "" and "Traceback" not in err
+    return err.splitlines()[-1]
+
+
+@pytest.fixture
+def texts_file(tmp_path):
+    path = tmp_path / "more.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in MORE))
+    return path
+
+
+def task_file(path, *rows):
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_document(causal, capsys):
+    document = replace(capsys, causal.run, "--fraction", "0.3")
+    assert json.loads((causal.run / "replace.json").read_text()) == document
+    assert [p["fraction"] for p in document["curve"]] == sorted([*FRACTIONS, 0.3])
+    assert len(document["heads_replaced"]) == 2 and len(document["heads_in_order"]) == 8
+    assert document["tasks"] == {} and document["programs"] == "per head" and document["texts"] == 5
+    here = next(p for p in document["curve"] if p["fraction"] == 0.3)
+    for figure in ("increase_percent", "kl", "agreement"):
+        low, high = document[f"{figure}_interval"]
+        assert low <= document[figure] <= high and document[figure] == here[figure]
+    ratio = document["perplexity"]["replaced"] / document["perplexity"]["original"]
+    assert 100 * (ratio - 1) == pytest.approx(document["increase_percent"])
+    assert set(here["baselines"]) == {"uniform", "previous", "mean"}
+
+
+@torch.no_grad()
+def test_all_heads_by_hand(causal, capsys):
+    document = replace(capsys, causal.run, "--fraction", 1)
+    session = open_run(causal.run)
+    model, total, tokens = session.target.model, {"original": 0.0, "replaced": 0.0}, 0
+    for text in session.texts("test"):
+        n, ids = len(text), torch.tensor([text.ids])
+        previous, start, same, even = (torch.zeros(n, n) for _ in range(4))
+        for q in range(n):
+            previous[q, max(q - 1, 0)] = start[q, 0] = 1
+            for k in range(q + 1):
+                same[q, k] = (text.tokens[q] == text.tokens[k]) + 0.1 * (k == 0)
+                even[q, k] = 1 / (q + 1)
+            same[q] /= same[q].sum()
+        patterns = {(layer, h): m[None] for layer in range(2) for h, m in enumerate((previous, start, same, even))}
+        total["original"] += (n - 1) * model(ids, labels=ids).loss.item()
+        with replace_heads(model, patterns):
+            total["replaced"] += (n - 1) * model(ids, labels=ids).loss.item()
+        tokens += n - 1
+    for name, nll in total.items():
+        assert document["perplexity"][name] == pytest.approx(math.exp(nll / tokens), rel=1e-4)
+
+
+def test_the_library_has_its_own_programs_and_order(causal, capsys):
+    document = replace(capsys, causal.run, "--library", "--order", "iou", "--fraction", 1)
+    assert document["programs"] == "library"
+    assert document["heads_in_order"][0] == "L0H0" and document["heads_in_order"][-1] == "L1H3"
+    assert not (causal.run / "replace.json").exists()  # the report shows per-head programs
+    assert replace(capsys, causal.run, "--order", "iou")["heads_in_order"] == document["heads_in_order"][::-1]
+    session = open_run(causal.run)
+    texts = session.texts("test")
+    shared = program_sources(session, library=True)
+    assert np.array_equal(shared[1, 2](texts), previous_token(texts))
+    assert shared[1, 2] is shared[0, 0]  # the same callable: its patterns are computed once
+
+
+def test_a_second_call_measures_nothing_anew(causal, capsys, texts_file, monkeypatch):
+    arguments = (causal.run, "--fraction", "0.5")
+    first = replace(capsys, *arguments)
+    asked = []
+    monkeypatch.setattr(curve, "measure", lambda *a: asked.append(a) or measure(*a))
+    assert replace(capsys, *arguments) == first and asked == []
+    replace(capsys, *arguments, "--text", texts_file)
+    fresh = len(asked)
+    assert 0 < fresh <= 1 + len(FRACTIONS) * 4  # the order is known: only the new texts are measured
+    replace(capsys, *arguments, "--library")
+    assert len(asked) - fresh > 3 * 8  # other programs share nothing
+
+
+def test_an_interrupted_call_goes_on_where_it_stopped(causal, capsys, monkeypatch):
+    whole = shutil.copytree(causal.run, causal.run.parent / "whole")
+    expected = replace(capsys, whole)
+    needed = len(list((whole / "replace").glob("*/*.json")))
+    asked = []
+
+    def until(stop):
+        def counted(*arguments):
+            if len(asked) == stop:
+                raise KeyboardInterrupt
+            asked.append(arguments)
+            return measure(*arguments)
+
+        return counted
+
+    monkeypatch.setattr(curve, "measure", until(7))
+    assert "interrupted" in replace(capsys, causal.run, expect=130)
+    monkeypatch.setattr(curve, "measure", until(-1))
+    assert replace(capsys, causal.run) == expected
+    assert len(asked) == needed
+
+
+def test_another_result_does_not_use_what_was_measured(causal, capsys):
+    before = replace(capsys, causal.run, "--fraction", 1)
+    outcome = json.loads((causal.run / "result.json").read_text())
+    for record in outcome["heads"]:
+        record["program"] = "when true add 1"
+    (causal.run / "result.json").write_text(json.dumps(outcome))
+    after = replace(capsys, causal.run, "--fraction", 1)
+    assert after["perplexity"]["replaced"] != before["perplexity"]["replaced"]
+    everywhere = after["curve"][-1]
+    assert everywhere["increase_percent"] == pytest.approx(everywhere["baselines"]["uniform"]["increase_percent"], rel=1e-3)
+
+
+def test_other_texts_are_reported_the_order_stays(causal, capsys, texts_file):
+    own, other = replace(capsys, causal.run), replace(capsys, causal.run, "--text", texts_file)
+    assert other["texts"] == len(MORE) and other["text"] == str(texts_file)
+    assert other["heads_in_order"] == own["heads_in_order"]
+    assert other["perplexity"] != own["perplexity"]
+    assert json.loads((causal.run / "replace.json").read_text()) == own
+
+
+def test_a_text_longer_than_the_context_is_cut_with_a_note(causal, capsys, tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_text("the cat sat on the mat . " * 40)
+    document = replace(capsys, causal.run, "--text", path, "--max-tokens", 1000, "--order", "iou")
+    assert any("cut at 64 tokens (the context of" in note for note in document["notes"])
+
+
+def test_tasks(causal, capsys, tmp_path):
+    rows = [{**QUESTION, "label": i % 2} for i in range(10)]
+    path = task_file(tmp_path / "quiz.jsonl", *rows)
+    document = replace(capsys, causal.run, "--tasks", path, "demo-stories", "--questions", 8, "--order", "iou")
+    assert set(document["tasks"]) == {"quiz", "demo-stories"}
+    quiz, demo = document["tasks"]["quiz"], document["tasks"]["demo-stories"]
+    assert quiz["questions"] == demo["questions"] == 8
+    assert quiz["original"] == quiz["replaced"] == quiz["random"] == 0.5  # every other answer is right, whatever the model says
+    assert demo["random"] == 0.25
+    assert [p["fraction"] for p in quiz["curve"]] == FRACTIONS
+    assert "task quiz: 8 questions" in page(document)
+
+
+def test_masked_models_have_a_pseudo_perplexity(made, capsys):
+    document = replace(capsys, made("masked").run, "--fraction", 0.5)
+    assert document["readout"] == "masked" and document["perplexity"]["original"] > 1
+    assert "pseudo-perplexity" in page(document) and "masked" in " ".join(document["notes"])
+
+
+def test_without_a_language_model_head_hidden_states_are_compared(made, capsys, tmp_path):
+    run = made("hidden").run
+    document = replace(capsys, run, "--order", "random")
+    assert [document[f] for f in ("perplexity", "increase_percent", "kl", "agreement")] == [None] * 4
+    assert -1 <= document["cosine"] <= 1 and document["relative_error"] > 0
+    assert "relative error" in page(document)
+    quiz = task_file(tmp_path / "quiz.jsonl", QUESTION)
+    assert "task quiz: tasks need a model with a language-model head" in replace(capsys, run, "--tasks", quiz, expect=1)
+
+
+@pytest.mark.parametrize("readout", ["causal", "hidden"])
+def test_the_page_fits_80_columns(made, capsys, readout, tmp_path):
+    quiz = task_file(tmp_path / "quiz.jsonl", QUESTION)
+    tasks = ["--tasks", str(quiz)] if readout == "causal" else []
+    assert main(["replace", str(made(readout).run), "--order", "iou", "--fraction", "0.333", *tasks]) == 0
+    printed = capsys.readouterr().out
+    lines = [line for line in printed.splitlines() if not line.startswith("note: ")]
+    assert max(map(len, lines)) <= 80
+    assert "3 of 8 heads replaced" in printed and "33.3%" in printed
+
+
+def test_a_change_in_percent_stays_short():
+    assert max(len(percent(v)) for v in (-99.96, 99.94, 123.4, 9999.4, 1e5, 3.3e9)) <= 7
+
+
+@pytest.mark.parametrize("fraction", ["1.5", "-0.1", "nan", "half"])
+def test_a_fraction_outside_0_to_1(causal, capsys, fraction):
+    assert "--fraction" in replace(capsys, causal.run, f"--fraction={fraction}", expect=2)
+
+
+def test_a_run_of_another_model_and_another_vocabulary(causal, capsys, made, tmp_path):
+    other = shutil.copytree(causal.model, tmp_path / "other")
+    weights = torch.load  # the weights change, the vocabulary stays
+    del weights
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 0.1}))
+    assert "made with another model" in replace(capsys, causal.run, "--target", other, expect=1)
+    assert "the vocabulary of" in replace(capsys, made("masked").run, "--target", _renamed(made("masked").model, tmp_path), expect=1)
+    moved = shutil.copytree(causal.model, tmp_path / "moved")
+    assert replace(capsys, causal.run, "--target", moved, "--order", "iou")["texts"] == 5
+
+
+def _renamed(model, tmp_path):
+    """The model with another word in its vocabulary."""
+    copy = shutil.copytree(model, tmp_path / "renamed")
+    tokenizer = copy / "tokenizer.json"
+    tokenizer.write_text(tokenizer.read_text().replace('"cat"', '"cow"'))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"context": "the cat", "options": ["sat", "ran"], "label": 0}, '"choices"'),
+        ({**QUESTION, "label": 2}, '"label" must be an integer from 0 to 1'),
+        ({**QUESTION, "label": "0"}, '"label" must be an integer'),
+        ({**QUESTION, "choices": ["the mat ."]}, "at least two options"),
+    ],
+)
+def test_a_task_file_that_is_wrong_names_the_line(causal, capsys, tmp_path, row, said):
+    quiz = task_file(tmp_path / "quiz.jsonl", QUESTION, row)
+    line = replace(capsys, causal.run, "--tasks", quiz, expect=1)
+    assert "quiz.jsonl, line 2" in line and said in line
+
+
+def test_what_else_is_refused(causal, capsys, tmp_path):
+    assert "no task 'trivia'" in replace(capsys, causal.run, "--tasks", "trivia", expect=1)
+    assert "no such file" in replace(capsys, causal.run, "--text", tmp_path / "none.jsonl", expect=1)
+    assert "not a run folder" in replace(capsys, tmp_path, expect=1)
+    assert "--max-tokens goes with" in replace(capsys, causal.run, "--max-tokens", 10, expect=2)
+    (causal.run / "result.json").unlink()
+    assert "not finished" in replace(capsys, causal.run, expect=1)
+
+
+def test_programs_of_a_run_in_ones_own_experiment(causal):
+    session = open_run(causal.run)
+    target, sources = session.target, program_sources(session)
+    text = session.texts("test")[1]
+    ids = torch.tensor([text.ids])
+    with torch.no_grad(), replace_heads(target.model, program_patterns(target.tokenizer, sources, target.embed)):
+        loss = target.model(ids, labels=ids).loss.item()
+        longer = target.model.generate(ids, max_new_tokens=3, do_sample=False, use_cache=False)
+    sample = make_sample([text], "causal")
+    replaced, original = (measure(target.model, sample, s, Memo(), Memo()) for s in (sources, {}))
+    assert summarise(replaced, original)["perplexity"] == pytest.approx(math.exp(loss), rel=1e-4)
+    assert longer.shape[1] > ids.shape[1]
+
+
+def test_export_needs_numpy_alone(causal, capsys, tmp_path):
+    path = tmp_path / "head.py"
+    assert main(["export", str(causal.run), "l0h2", "--out", str(path)]) == 0
+    module = {}
+    source = path.read_text()
+    exec(source, module)
+    assert [line for line in source.splitlines() if "import" in line] == ["import numpy as np"]
+    session = open_run(causal.run)
+    for text in session.texts("test"):
+        expected = program_sources(session)[0, 2]([text])[0]
+        assert np.allclose(module["L0H2"](list(text.tokens)), expected, atol=1e-6)
+    assert main(["export", str(causal.run), "L7H0"]) == 2
+
+
+@pytest.mark.skipif(not (SHARED / "models" / "stories260K").exists(), reason="../shared/models/stories260K is not here")
+def test_a_real_model(tmp_path, capsys):
+    from harness.texts import load_texts
+
+    stories = load_texts(str(SHARED / "data" / "tinystories"), 0, (4, 4, 4)).test
+    heads = [(0, h) for h in range(4)]
+    run = write_run(tmp_path / "run", SHARED / "models" / "stories260K", heads, stories, max_tokens=48)
+    document = replace(capsys, run, "--tasks", "demo-stories", "--questions", 6)
+    everything = document["curve"][-1]
+    assert 2 < document["perplexity"]["original"] < 20
+    assert everything["kl"] > 0 and everything["agreement"] < 1 and everything["increase_percent"] > 0
+    assert document["tasks"]["demo-stories"]["original"] >= 0.5
