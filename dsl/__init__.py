@@ -9,12 +9,12 @@ from dsl.text import Text, Word
 
 if TYPE_CHECKING:
     from dsl.batch import Batch
+    from dsl.canonical import simplify
     from dsl.cost import complexity
-    from dsl.sentences import english
     from dsl.evaluator import evaluate
     from dsl.parser import parse, parse_expression
     from dsl.python import to_module, to_python
-    from dsl.canonical import simplify
+    from dsl.sentences import english
 
 # Loaded on first use: numpy and lark cost more than the rest of the package together.
 _LAZY = {

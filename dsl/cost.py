@@ -40,8 +40,9 @@ CHOICE = 1.0
 def complexity(program: Program) -> float:
     """The sum of the costs of the program's parts.
 
-    A rule, block or `let` costs 1, a primitive its `cost` in the vocabulary, same(f) the cost of f, an operator, comparison or `and` 0.5,
-    a number or string 0.5, each further element of a set 0.25, a choice (if … else) 1, a search or an aggregate 1.5; names are free.
+    A rule, block or `let` costs 1, a primitive its `cost` in the vocabulary, same(f) the cost of f; an operator, a comparison,
+    a further operand of and / or 0.5; a number or string 0.5, each further element of a set 0.25; a choice (if … else) 1, a search
+    or an aggregate 1.5; names are free.
     """
     return _cost(program)
 

@@ -253,14 +253,15 @@ def _rules(statements: tuple[Statement, ...]) -> Iterator[Rule]:
 
 
 @cache
-def _parts(kind: type) -> tuple[str, ...]:
+def _parts(kind: Any) -> tuple[str, ...]:
     """The fields of a node class that can hold nodes."""
     return tuple(f.name for f in fields(kind) if f.compare and f.type not in ("str", "float", "bool"))
 
 
 def children(node: AnyNode) -> Iterator[AnyNode]:
     """The nodes directly below, in source order."""
-    for name in _parts(type(node)):
+    kind: Any = type(node)
+    for name in _parts(kind):
         value = getattr(node, name)
         if isinstance(value, Node):
             yield value  # type: ignore[misc]
@@ -280,7 +281,8 @@ def walk(node: AnyNode) -> Iterator[AnyNode]:
 def rebuild(node: Any, change: Callable[[Any], Any]) -> Any:
     """The node with `change` applied to each node directly below; the same object where nothing changed."""
     changes: dict[str, Any] = {}
-    for name in _parts(type(node)):
+    kind: Any = type(node)
+    for name in _parts(kind):
         value = getattr(node, name)
         if isinstance(value, Node):
             new: Any = change(value)

@@ -1,7 +1,8 @@
 """A campaign: from attention matrices and texts in a run folder to programs for each head and a small library.
 
-    heads     for each head on its own: library patterns, rule induction, fitted constants, evolution      (one unit a head)
-    exchange  every program is scored on every head; each head goes on from the best programs of others     (one unit a head)
+    heads     for each head on its own: known patterns, rule induction, fitted constants                     (one unit a head)
+    llm       language models propose for heads; what they say is fitted and evolved              (one unit a head and round)
+    exchange  every program is scored on every head; mutation and crossover with the best of other heads    (one unit a head)
     share     one program for each group of heads that the same program nearly serves                       (one unit a group)
     finish    choice on `select`, cover, and one look at `test`
 
@@ -18,10 +19,13 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from search import finish, units
+from search.consult import Known, consult
 from search.folder import RunFolder
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from search.llm.proposer import LLMProposer
 
 Report = Callable[[str, int, int, dict[str, Any]], None]  # phase, done, total, figures
 
@@ -35,6 +39,7 @@ class Plan:
     evaluations: int = 400_000  # distinct programs scored in all, at most
     max_rules: int = 12
     library_size: int = 16
+    proposers: tuple[str, ...] = ("library", "grammar")  # beside them the LLM, where one is asked
 
     def per_head(self) -> int:
         """The share of one head in the evaluations: two thirds before the exchange, the rest after it."""
@@ -50,6 +55,7 @@ class Campaign:
     executor: Executor
     workers: int
     report: Report
+    proposer: LLMProposer | None = None
     seconds: float | None = None  # no new unit is begun after so long; what is there is finished
     clock: Callable[[], float] = time.monotonic
     begun: float = field(init=False)
@@ -65,11 +71,14 @@ class Campaign:
         plan = self.plan
         interrupted = False
         try:
-            self._phase("heads", [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads])
-            pool, iou = self._scores("heads")
+            if set(plan.proposers) & {"library", "grammar"}:
+                self._phase("heads", [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads])
+            if self.proposer is not None:
+                self._consult(self.proposer)
+            pool, iou = self._scores("heads", "llm")
             starts = {h: units.starts(pool, iou, h, column) for column, h in enumerate(plan.heads)}
-            self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, "starts": s}) for h, s in starts.items()])
-            pool, iou = self._scores("heads", "exchange")
+            self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, **s}) for h, s in starts.items()])
+            pool, iou = self._scores(*finish.PHASES[:-1])
             groups = units.groups(pool, iou, plan.heads, (max(1, plan.library_size // 2), plan.library_size))
             self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
         except KeyboardInterrupt:
@@ -78,10 +87,27 @@ class Campaign:
         self.report("finish", 0, 1, self.figures)
         complete = not interrupted and not self._late()
         outcome = {**names, **finish.outcome(self.folder, plan, self.executor)}
+        if self.proposer is not None:
+            outcome["llm"] = {**self.proposer.summary(), "verdict": self.proposer.verdict()}
+            self.folder.write("llm.json", outcome["llm"])
         self.folder.write("result.json" if complete else "partial.json", outcome)
         self.report("finish", 1, 1, self.figures)
         self._spend("finish", started)
         return complete
+
+    def _consult(self, proposer: LLMProposer) -> None:
+        """The rounds of the language models, and the work on what they propose."""
+        known: Known = {}
+        for head in self.plan.heads:
+            if self.folder.has(f"units/heads/{head}.json"):
+                unit = self.folder.read(f"units/heads/{head}.json")
+                known[head] = [(c["fit"], c["program"]) for c in unit["candidates"]]
+
+        def run_units(todo: list[tuple[str, int, list[str]]]) -> None:
+            jobs = [(n, units.adopt, {"number": int(n.split("/")[1]), "head": h, "programs": p}) for n, h, p in todo]
+            self._phase("llm", jobs)
+
+        consult(self.folder, self.plan.heads, proposer, known, run_units, self._late)
 
     def _late(self) -> bool:
         return self.seconds is not None and self.clock() - self.begun > self.seconds

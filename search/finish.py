@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from search.campaign import Plan
 
+PHASES = ("heads", "llm", "exchange", "share")
 CHUNK = 12  # programs scored by one task
 TYPICAL_RULES = 9  # the median over heads is at most this; a head that gains much from more may have more
 RULE_PRICES = tuple(0.0005 * 1.25**i for i in range(24))  # IoU on `select` that a further rule must be worth
@@ -24,16 +25,17 @@ RESAMPLES = 2000  # of the texts, for intervals
 
 @dataclass(frozen=True)
 class Pool:
-    """All distinct programs of a campaign, in the order they were found, with who proposed them for which head."""
+    """All distinct programs of a campaign, in the order found: who proposed each, who its first ancestor, for which heads."""
 
     programs: tuple[str, ...]
     proposers: tuple[str, ...]
+    roots: tuple[str, ...]
     heads: tuple[tuple[int, ...], ...]  # the heads each was made for
 
 
 def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, dict[str, int]]:
     """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were."""
-    known: dict[str, tuple[str, tuple[int, ...]]] = {}
+    known: dict[str, tuple[str, str, tuple[int, ...]]] = {}
     counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
     for phase in phases:
         for path in sorted((folder.path / "units" / phase).glob("*.json"), key=lambda p: int(p.stem)):
@@ -42,8 +44,9 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, 
                 counts[name] += unit["counts"][name]
             for c in unit["candidates"]:
                 if c["rules"] <= plan.max_rules and c["program"] not in known:
-                    known[c["program"]] = (c["proposer"], tuple(unit["heads"]))
-    return Pool(tuple(known), tuple(v[0] for v in known.values()), tuple(v[1] for v in known.values())), counts
+                    known[c["program"]] = (c["proposer"], c["root"], tuple(unit["heads"]))
+    proposers, roots, heads = (tuple(v[i] for v in known.values()) for i in range(3))
+    return Pool(tuple(known), proposers, roots, heads), counts
 
 
 def score_all(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
@@ -67,7 +70,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     from search.cover import curve, held_out
     from search.swaps import improved
 
-    pool, counts = gather(folder, ("heads", "exchange", "share"), plan)
+    pool, counts = gather(folder, PHASES, plan)
     known = tuple(patterns.LIBRARY.items())  # the first of them are the baselines
     baselines = known[: len(patterns.BASELINES)]
     texts = {split: score_all(folder, [*pool.programs, *(p for _, p in known)], split, plan, executor) for split in SPLITS}
@@ -117,6 +120,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
                     "test": digits(iou["test"][count + best, h]),
                 },
                 "proposer": pool.proposers[p],
+                "root": pool.roots[p],
                 "made_for": [list(divmod(x, heads_per_layer)) for x in pool.heads[p]],
                 "front": [
                     {
@@ -155,6 +159,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
                 "rules": int(rules[p]),
                 "complexity": float(cost[p]),
                 "proposer": pool.proposers[p],
+                "root": pool.roots[p],
             }
             for p in library
         ],

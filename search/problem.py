@@ -7,7 +7,9 @@ from functools import cached_property
 
 import numpy as np
 
+from dsl import evaluate
 from dsl.batch import Batch
+from dsl.nodes import Program
 from dsl.text import Text
 
 
@@ -64,6 +66,17 @@ class Problem:
     def pack_rows(self, values: np.ndarray) -> np.ndarray:
         """(N): the positions of an array broadcastable to (T, 1, N), a value that depends on the key alone."""
         return np.broadcast_to(values, (len(self), 1, self.batch.size))[:, 0][self.batch.valid]
+
+    def matrices(self, head: int) -> list[np.ndarray]:
+        """(n, n) float32 of one head for each text."""
+        row = self.targets[head]
+        sizes = [len(t) for t in self.texts_given]
+        return [np.asarray(row[a : a + n * n], np.float32).reshape(n, n) for a, n in zip(self.offsets, sizes, strict=False)]
+
+    def patterns(self, program: Program) -> list[np.ndarray]:
+        """(n, n) float32 of a program for each text."""
+        found = evaluate(program, self.batch)
+        return [found[t, : len(text), : len(text)] for t, text in enumerate(self.texts_given)]
 
     def part(self, chosen: Sequence[int]) -> Problem:
         """The same heads on some of the texts."""

@@ -23,8 +23,8 @@ def improved(scores: np.ndarray, chosen: tuple[int, ...]) -> tuple[int, ...]:
         for i in range(len(current)):
             without = np.where(leader == i, second, best)
             gains[i] = np.maximum(scores, without).mean(1) - best.mean()
-        i, p = np.unravel_index(int(gains.argmax()), gains.shape)
-        if gains[i, p] <= 1e-9:
+        at, program = (int(x) for x in np.unravel_index(int(gains.argmax()), gains.shape))
+        if gains[at, program] <= 1e-9:
             break
-        current[i] = int(p)
+        current[at] = program
     return tuple(current)

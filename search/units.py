@@ -1,7 +1,8 @@
 """The units of work of a campaign: functions of plain arguments that any worker can run, and whose results are plain data.
 
-A unit's result: {"heads": rows it was made for, "candidates": [{"program", "rules", "proposer", "fit"}, …], "counts": {"made",
-"same_text", "same_behaviour", "scored"}}.
+A unit's result: {"heads": rows it was made for, "candidates": [{"program", "rules", "proposer", "root", "fit"}, …],
+"counts": {"made", "same_text", "same_behaviour", "scored"}, "select": IoU of the best}. The root of a program is who proposed its
+first ancestor.
 """
 
 from __future__ import annotations
@@ -17,10 +18,15 @@ if TYPE_CHECKING:
 
     from dsl.nodes import Program
     from search.bank import Bank
+    from search.finish import Pool
+
+Found = tuple[str, str, "Program"]  # proposer, root, program
+Start = tuple[str, str]  # text, root
 
 STARTS = 3  # programs of other heads that a head goes on from
 NEAR = 0.02  # IoU below a head's own best at which another head's program is still worth fitting
 FITTED_PATTERNS = 4  # known patterns whose constants are fitted to each head
+CHILDREN = 60  # mutants made for a head in one unit
 KEPT = 12  # programs a unit hands on, best first
 
 
@@ -33,7 +39,7 @@ def score(path: str, programs: Sequence[str], split: str, heads: Sequence[int]) 
 
 
 def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
-    """Everything for one head on its own: known patterns, rule induction, fitted constants, evolution."""
+    """Everything for one head on its own: known patterns with fitted constants, and rule induction."""
     import numpy as np
 
     from dsl import parse
@@ -43,28 +49,53 @@ def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
     from search.scoring import score as iou
 
     problem = workspace.problem(path, "fit")
-    known = [parse(text) for text in LIBRARY.values()]
-    scores = iou(known, problem, [head]).mean(2)[:, 0]
-    best = np.argsort(-scores, kind="stable")[:FITTED_PATTERNS]
-    found = [("library", known[i]) for i in best]
-    found += [("library", fit_constants(known[i], problem, [head])) for i in best]
-    rng = np.random.default_rng([plan["seed"], 1, head])
-    induced = induce(bank(path), [head], rng, plan["max_rules"], budget(plan))
-    found += [(c.origin, c.program) for c in induced.candidates]
-    return collected(path, [head], found, induced.evaluations + len(known) + len(best))
+    found: list[Found] = []
+    scored = 0
+    if "library" in plan["proposers"]:
+        known = [parse(text) for text in LIBRARY.values()]
+        best = np.argsort(-iou(known, problem, [head]).mean(2)[:, 0], kind="stable")[:FITTED_PATTERNS]
+        found += [("library", "library", known[i]) for i in best]
+        found += [("library", "library", fit_constants(known[i], problem, [head])) for i in best]
+        scored += len(known) + len(best)
+    if "grammar" in plan["proposers"]:
+        rng = np.random.default_rng([plan["seed"], 1, head])
+        induced = induce(bank(path), [head], rng, plan["max_rules"], budget(plan))
+        found += [("grammar", "grammar", c.program) for c in induced.candidates]
+        scored += induced.evaluations
+    return collected(path, [head], found, scored)
 
 
-def exchange(path: str, plan: dict[str, Any], head: int, starts: Sequence[str]) -> dict[str, Any]:
-    """Goes on from other heads' programs: their constants fitted to this head, then more rules and evolution."""
+def adopt(path: str, plan: dict[str, Any], number: int, head: int, programs: Sequence[str]) -> dict[str, Any]:
+    """Programs that a language model proposed for a head: as they are, with fitted constants, and evolved."""
     from dsl import parse
     from search.fitting import fit_constants
 
     problem = workspace.problem(path, "fit")
-    found = [("exchange", fit_constants(parse(text), problem, [head])) for text in starts]
-    return collected(path, [head], found, len(starts))
+    given = [parse(p) for p in programs]
+    found: list[Found] = [("llm", "llm", p) for p in given]
+    found += [("llm", "llm", fit_constants(p, problem, [head])) for p in given]
+    children, scored, same = descendants(path, plan, head, found, given, (4, number))
+    found += [("llm", root, p) for _, root, p in children]
+    return collected(path, [head], found, scored + len(given), same)
 
 
-def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], starts: Sequence[str]) -> dict[str, Any]:
+def exchange(path: str, plan: dict[str, Any], head: int, own: Sequence[Start], starts: Sequence[Start]) -> dict[str, Any]:
+    """Goes on from other heads' programs: their constants fitted to this head, then mutation and crossover with the head's own."""
+    from dsl import parse
+    from search.fitting import fit_constants
+
+    problem = workspace.problem(path, "fit")
+    others = [parse(text) for text, _ in starts]
+    found: list[Found] = [
+        ("exchange", root, fit_constants(p, problem, [head])) for p, (_, root) in zip(others, starts, strict=True)
+    ]
+    parents = [("own", root, parse(text)) for text, root in own] + found
+    children, scored, same = descendants(path, plan, head, parents, others, (3, head))
+    found += children
+    return collected(path, [head], found, scored + len(starts), same)
+
+
+def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], starts: Sequence[Start]) -> dict[str, Any]:
     """One program for a group of heads, fitted to all of them together."""
     import numpy as np
 
@@ -73,11 +104,30 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     from search.induction import induce
 
     problem = workspace.problem(path, "fit")
-    found = [("share", fit_constants(parse(text), problem, heads)) for text in starts]
-    rng = np.random.default_rng([plan["seed"], 2, number])
-    induced = induce(bank(path), heads, rng, plan["max_rules"], budget(plan))
-    found += [("share", c.program) for c in induced.candidates]
-    return collected(path, heads, found, induced.evaluations + len(starts))
+    found: list[Found] = [("share", root, fit_constants(parse(text), problem, heads)) for text, root in starts]
+    scored = len(starts)
+    if "grammar" in plan["proposers"]:
+        rng = np.random.default_rng([plan["seed"], 2, number])
+        induced = induce(bank(path), heads, rng, plan["max_rules"], budget(plan))
+        found += [("share", "grammar", c.program) for c in induced.candidates]
+        scored += induced.evaluations
+    return collected(path, heads, found, scored)
+
+
+def descendants(
+    path: str, plan: dict[str, Any], head: int, parents: Sequence[Found], others: Sequence[Program], stream: tuple[int, int]
+) -> tuple[list[Found], int, int]:
+    """Survivors of evolution, programs scored, and children whose text was known."""
+    import numpy as np
+
+    from search.evolution import evolve
+
+    rng = np.random.default_rng([plan["seed"], *stream])
+    problem = workspace.problem(path, "fit")
+    children = min(CHILDREN, budget(plan))
+    evolved = evolve([p for _, _, p in parents], others, problem, head, rng, children, plan["max_rules"])
+    found = [("evolution", parents[at][1], p) for p, at in zip(evolved.programs, evolved.roots, strict=True)]
+    return found, evolved.scored, evolved.same_text
 
 
 def budget(plan: dict[str, Any]) -> int:
@@ -93,7 +143,7 @@ def bank(path: str) -> Bank:
     return Bank(workspace.problem(path, "fit"))
 
 
-def collected(path: str, heads: Sequence[int], found: Iterable[tuple[str, Program]], scored: int) -> dict[str, Any]:
+def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: int, same_text: int = 0) -> dict[str, Any]:
     """The unit's result: canonical forms, each text and each behaviour once, the best on `fit` first."""
     import numpy as np
 
@@ -102,10 +152,10 @@ def collected(path: str, heads: Sequence[int], found: Iterable[tuple[str, Progra
     from search.scoring import signature
 
     problem = workspace.problem(path, "fit")
-    counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": scored}
-    texts: dict[str, tuple[str, Program]] = {}
+    counts = {"made": same_text, "same_text": same_text, "same_behaviour": 0, "scored": scored}
+    texts: dict[str, Found] = {}
     behaviours: set[bytes] = set()
-    for proposer, program in found:
+    for proposer, root, program in found:
         counts["made"] += 1
         canonical = simplify(program)
         if str(canonical) in texts:
@@ -116,9 +166,9 @@ def collected(path: str, heads: Sequence[int], found: Iterable[tuple[str, Progra
             counts["same_behaviour"] += 1
             continue
         behaviours.add(behaviour)
-        texts[str(canonical)] = (proposer, canonical)
+        texts[str(canonical)] = (proposer, root, canonical)
     names = list(texts)
-    means = iou([texts[t][1] for t in names], problem, list(heads)).mean((1, 2)) if names else np.zeros(0)
+    means = iou([texts[t][2] for t in names], problem, list(heads)).mean((1, 2)) if names else np.zeros(0)
     order = np.argsort(-means, kind="stable")[:KEPT]
     candidates = [
         {
@@ -131,32 +181,38 @@ def collected(path: str, heads: Sequence[int], found: Iterable[tuple[str, Progra
     ]
     select = 0.0
     if names:  # for the progress report alone
-        best = texts[candidates[0]["program"]][1]
+        best = texts[candidates[0]["program"]][2]
         select = float(iou([best], workspace.problem(path, "select"), list(heads)).mean())
     return {"heads": list(heads), "candidates": candidates, "counts": counts, "select": round(select, 6)}
 
 
-def starts(pool: Any, iou: np.ndarray, head: int, column: int) -> list[str]:
-    """The programs made for other heads that come nearest to (or beat) the head's own; iou (P, H) on `fit`."""
+def starts(pool: Pool, iou: np.ndarray, head: int, column: int) -> dict[str, list[Start]]:
+    """The head's own best programs, and those made for other heads that come nearest to (or beat) them; iou (P, H) on `fit`."""
     import numpy as np
 
     own = np.array([head in heads for heads in pool.heads])
     best = iou[own, column].max() if own.any() else 0.0
-    others = [p for p in np.argsort(-iou[:, column], kind="stable") if not own[p] and iou[p, column] > best - NEAR]
-    return [pool.programs[p] for p in others[:STARTS]]
+    ranked = np.argsort(-iou[:, column], kind="stable")
+    mine = [p for p in ranked if own[p]]
+    others = [p for p in ranked if not own[p] and iou[p, column] > best - NEAR]
+
+    def start(p: int) -> Start:
+        return pool.programs[p], pool.roots[p]
+
+    return {"own": [start(p) for p in mine[:STARTS]], "starts": [start(p) for p in others[:STARTS]]}
 
 
-def groups(pool: Any, iou: np.ndarray, heads: Sequence[int], sizes: Sequence[int]) -> list[dict[str, Any]]:
+def groups(pool: Pool, iou: np.ndarray, heads: Sequence[int], sizes: Sequence[int]) -> list[dict[str, Any]]:
     """Heads that one program of a small cover serves best, for covers of the given sizes: {"heads", "starts"}, each group once."""
     from search.cover import greedy
     from search.swaps import improved
 
-    found: dict[tuple[int, ...], list[str]] = {}
+    found: dict[tuple[int, ...], list[Start]] = {}
     for size in sizes:
         chosen = improved(iou, greedy(iou, size).chosen)
         serves = iou[list(chosen)].argmax(0)
         for i, p in enumerate(chosen):
             members = tuple(h for h, s in zip(heads, serves, strict=True) if s == i)
             if len(members) > 1:
-                found.setdefault(members, [pool.programs[p]])
+                found.setdefault(members, [(pool.programs[p], pool.roots[p])])
     return [{"heads": list(members), "starts": starting} for members, starting in found.items()]

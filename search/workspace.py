@@ -23,3 +23,10 @@ def problem(path: str, split: str) -> Problem:
         raise FolderError(f"{where}: the attention patterns are gone ({error.strerror}); start the command again") from None
     windows = set(model["windows"])
     return Problem(folder.texts(split), model["causal"], targets, windows.pop() if len(windows) == 1 else None)
+
+
+@lru_cache(maxsize=4)
+def part(path: str, split: str, texts: int) -> Problem:
+    """The first texts of a split."""
+    whole = problem(path, split)
+    return whole.part(range(min(texts, len(whole))))

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from dsl.nodes import Program, Statement
 from dsl.canonical.binders import rename
 from dsl.canonical.expressions import simplified
+from dsl.canonical.flatten import flatten
 from dsl.canonical.layout import laid_out, shown
 from dsl.canonical.names import named
-from dsl.canonical.rules import flatten, merged, ordered, paired, trimmed, without_effect
+from dsl.canonical.rules import merged, ordered, paired, trimmed, without_effect
+from dsl.nodes import Program, Statement
 
 MOST_ROUNDS = 6
 
@@ -44,5 +45,3 @@ def _once(program: Program) -> Program:
     items = ordered(merged(paired(items)))
     statements: tuple[Statement, ...] = tuple(shown(s) for s in laid_out(items))
     return rename(Program(named(statements)))
-
-

@@ -10,10 +10,11 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
-from dsl.nodes import DIST, Binary, Call, Expr, K, Neg, Num, Q
-from dsl.canonical.facts import Facts, bounds, may_be_missing
+from dsl.canonical.estimates import bounds, may_be_missing
+from dsl.canonical.facts import Facts
 from dsl.canonical.linear import cancelled, linear, number, summed
 from dsl.canonical.order import key, rank
+from dsl.nodes import DIST, Binary, Call, Expr, K, Neg, Num, Q
 from dsl.vocabulary import VOCABULARY
 
 Monomial = tuple[tuple[Expr, int], ...]  # (factor, power), sorted; () for constants
@@ -51,7 +52,11 @@ def operation(node: Expr, facts: Facts, exact: bool) -> Expr:
         case Neg(Neg(item)):
             return item
         case Binary("+" | "*" as op, left, right):
-            if (isinstance(right, Num) if op == "*" else (rank(right) < rank(left) and not isinstance(right, Num))) or (op == "+" and isinstance(left, Num)) or (op == "*" and not isinstance(left, Num) and rank(right) < rank(left)):
+            if (
+                (isinstance(right, Num) if op == "*" else (rank(right) < rank(left) and not isinstance(right, Num)))
+                or (op == "+" and isinstance(left, Num))
+                or (op == "*" and not isinstance(left, Num) and rank(right) < rank(left))
+            ):
                 left, right = right, left
             if (op == "+" and right == Num(0.0)) or (op == "*" and left == Num(1.0)):
                 return left if op == "+" else right
@@ -253,5 +258,3 @@ def _monomial(monomial: Monomial, coefficient: Fraction) -> Expr:
     for factor in ([divisor] if divisor else []) + below:
         result = Binary("/", result, factor)
     return result
-
-

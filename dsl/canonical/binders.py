@@ -39,7 +39,9 @@ def rename(node: Any, names: dict[str, str] | None = None, depths: tuple[int, in
         inner = {**names, over.var: var}
         below = (depths[0], depth + 1) if words else (depth + 1, depths[1])
         parts = {f: rename(getattr(over, f), names, depths) for f in ("low", "high", "domain") if getattr(over, f) is not None}
-        new_range = over if over.var == var and all(parts[f] is getattr(over, f) for f in parts) else replace(over, var=var, **parts)
+        new_range = (
+            over if over.var == var and all(parts[f] is getattr(over, f) for f in parts) else replace(over, var=var, **parts)
+        )
         changes: dict[str, Any] = {}
         if new_range is not over:
             changes["range"] = new_range
@@ -51,5 +53,3 @@ def rename(node: Any, names: dict[str, str] | None = None, depths: tuple[int, in
                     changes[part] = new
         return replace(node, **changes) if changes else node
     return rebuild(node, lambda x: rename(x, names, depths))
-
-

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import isfinite
 
+from dsl.canonical.estimates import bounds, may_be_missing
+from dsl.canonical.facts import Facts, sort, values_of
+from dsl.canonical.linear import Form, atom, cancelled, difference, edges, from_edge, linear, number
+from dsl.canonical.order import rank, sorted_items
 from dsl.nodes import (
     FALSE,
     TRUE,
@@ -25,9 +29,6 @@ from dsl.nodes import (
     Same,
     Str,
 )
-from dsl.canonical.facts import Facts, bounds, may_be_missing, sort, values_of
-from dsl.canonical.linear import Form, atom, cancelled, difference, edges, from_edge, linear, number
-from dsl.canonical.order import rank, sorted_items
 from dsl.vocabulary import SAME_FEATURES
 
 FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}

@@ -6,6 +6,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
+from dsl.canonical.arithmetic import call, operation
+from dsl.canonical.compare import compare, decide, exists, member
+from dsl.canonical.estimates import bounds, may_be_missing
+from dsl.canonical.facts import NO_FACTS, Facts, positions, sort
+from dsl.canonical.linear import linear
+from dsl.canonical.logic import conjunction, disjunction, negation
+from dsl.canonical.order import key, rank, size
+from dsl.canonical.ranges import aggregate, find
 from dsl.nodes import (
     Aggregate,
     And,
@@ -27,13 +35,6 @@ from dsl.nodes import (
     Same,
     Str,
 )
-from dsl.canonical.arithmetic import call, operation
-from dsl.canonical.compare import compare, decide, exists, member
-from dsl.canonical.facts import NO_FACTS, Facts, bounds, may_be_missing, positions, sort
-from dsl.canonical.linear import linear
-from dsl.canonical.logic import conjunction, disjunction, negation
-from dsl.canonical.order import key, rank, size
-from dsl.canonical.ranges import aggregate, find
 from dsl.vocabulary import VOCABULARY
 
 CONTINUOUS = frozenset({"exp", "log", "sqrt", "tanh", "sin", "cos", "abs", "min", "max", "default"})
@@ -223,9 +224,7 @@ def _exists(item: Expr, facts: Facts) -> Expr:
 
 
 def _constant_leaves(choice: IfElse) -> bool:
-    return all(
-        _constant_leaves(x) if isinstance(x, IfElse) else isinstance(x, Num | Str) for x in (choice.then, choice.other)
-    )
+    return all(_constant_leaves(x) if isinstance(x, IfElse) else isinstance(x, Num | Str) for x in (choice.then, choice.other))
 
 
 def _put(item: Expr, node: Call, place: int) -> Expr:
@@ -240,5 +239,3 @@ def _evaluated(node: Call) -> Expr:
     except (ValueError, OverflowError):
         return node
     return Bool(value) if isinstance(value, bool) else Str(value) if isinstance(value, str) else Num(float(value))
-
-

@@ -5,11 +5,12 @@ from __future__ import annotations
 from itertools import combinations
 from math import inf
 
-from dsl.nodes import TRUE, And, Bool, Call, Compare, Expr, Member, Num, Or
-from dsl.canonical.compare import compare, exists, member, tightened
-from dsl.canonical.facts import Facts, hull, may_be_missing, needed
+from dsl.canonical.compare import compare, decide, exists, member, tightened
+from dsl.canonical.estimates import may_be_missing
+from dsl.canonical.facts import Facts, hull, needed
 from dsl.canonical.linear import ZERO, Edge, edges, from_edge, range_of
 from dsl.canonical.order import key, size, sorted_items
+from dsl.nodes import TRUE, And, Bool, Call, Compare, Expr, Member, Num, Or
 
 MOST_TERMS = 6
 
@@ -19,7 +20,7 @@ def differences(guards: set[Expr], facts: Facts) -> set[Expr] | None:
     if not guards:
         return guards
     unequal = {g for g in guards if isinstance(g, Compare) and g.op == "!="}
-    sets = {g for g in guards if isinstance(g, Member)}
+    sets: set[Expr] = {g for g in guards if isinstance(g, Member)}
     bounds = guards - unequal - sets
     if len(guards) == 1 and not sets:
         return guards
@@ -56,7 +57,7 @@ def differences(guards: set[Expr], facts: Facts) -> set[Expr] | None:
             found.update(hull(part) or ())
     if facts.matrix(terms, found) is None:
         return None
-    chosen = _chosen(found, sets, facts) if len(terms) <= MOST_TERMS else bounds
+    chosen = _chosen(found, sets, facts) if len(terms) <= MOST_TERMS else _needed(bounds, sets, facts)
     return _mentioned(_paired(chosen, facts) | sets | unequal, guards, facts)
 
 
@@ -99,6 +100,16 @@ def _chosen(found: set[Edge], sets: set[Expr], facts: Facts) -> set[Expr]:
     return {guard for guard, _ in kept}
 
 
+def _needed(guards: set[Expr], sets: set[Expr], facts: Facts) -> set[Expr]:
+    """The guards without those that the others imply."""
+    kept = sorted(guards, key=lambda g: (size(g), key(g)))
+    for g in kept[::-1]:
+        others = [o for o in (*kept, *sets) if o != g]
+        if decide(g, facts.given(others)) is True:
+            kept.remove(g)
+    return set(kept)
+
+
 def _candidate(bounds: tuple[Edge, ...], equal: bool) -> tuple[bool, int, str, Expr, tuple[Edge, ...]]:
     guard = from_edge(bounds[0], equal)
     return not equal, size(guard), key(guard), guard, bounds
@@ -112,10 +123,10 @@ def _paired(guards: set[Expr], facts: Facts) -> set[Expr]:
             by_sides.setdefault(g.left, []).append(g)
     for item, both in by_sides.items():
         if len(both) == 2:
-            low = max(_value(g) for g in both if g.op in (">", ">="))
-            high = min(_value(g) for g in both if g.op in ("<", "<="))
-            if high - low == 1:
-                guards = (guards - set(both)) | {Member(item, (low, high))}
+            low = [_value(g) for g in both if g.op in (">", ">=")]
+            high = [_value(g) for g in both if g.op in ("<", "<=")]
+            if low and high and high[0] - low[0] == 1:
+                guards = (guards - set(both)) | {Member(item, (low[0], high[0]))}
     return guards
 
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from dsl.canonical.compare import opposite
+from dsl.canonical.expressions import simplified
+from dsl.canonical.flatten import Act, Item
+from dsl.canonical.logic import parts
+from dsl.canonical.order import key, size, sorted_items
+from dsl.canonical.rules import part_place
 from dsl.nodes import (
     TRUE,
     Aggregate,
@@ -21,17 +27,10 @@ from dsl.nodes import (
     Or,
     Rule,
     Statement,
-    free_names,
     rebuild,
     substitute,
     walk,
 )
-from dsl.canonical.compare import opposite
-from dsl.canonical.expressions import simplified
-from dsl.canonical.facts import Facts
-from dsl.canonical.logic import negation, parts
-from dsl.canonical.order import key, size, sorted_items
-from dsl.canonical.rules import Act, Item, part_place
 
 BLOCK = len("when  {\n}\n")  # what a block costs, its guard aside
 ELSE = len("} else {\n")

@@ -1,7 +1,7 @@
 """Whole-number linear forms over q, k, n and other whole-number terms, and what bounds on their differences imply.
 
-A form is a tuple of (term, coefficient) in a fixed order, beside a constant. Bounds are kept as a matrix of differences, closed under
-"x - y <= c and y - z <= d give x - z <= c + d"; the term ZERO stands for the number 0.
+A form is a tuple of (term, coefficient) in a fixed order, beside a constant. Bounds are kept as a matrix of differences, closed
+under "x - y <= c and y - z <= d give x - z <= c + d"; the term ZERO stands for the number 0.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from functools import lru_cache
 from math import gcd
 
-from dsl.nodes import DIST, Aggregate, Binary, Call, Compare, Expr, Find, K, N, Name, Neg, Num, Q
 from dsl.canonical.binders import depth, is_position
 from dsl.canonical.order import key
+from dsl.nodes import DIST, Aggregate, Binary, Call, Compare, Expr, Find, K, N, Name, Neg, Num, Q
 
 ZERO = Num(0.0)
 LARGEST = 2**40  # beyond this, whole numbers are left alone: sums of them must stay exact
@@ -85,9 +85,7 @@ def _linear(node: Expr) -> tuple[dict[Expr, int], int] | None:
     return ({node: 1}, 0) if is_term(node) else None
 
 
-def _plus(
-    a: tuple[dict[Expr, int], int] | None, b: tuple[dict[Expr, int], int] | None
-) -> tuple[dict[Expr, int], int] | None:
+def _plus(a: tuple[dict[Expr, int], int] | None, b: tuple[dict[Expr, int], int] | None) -> tuple[dict[Expr, int], int] | None:
     if a is None or b is None:
         return None
     terms = dict(a[0])
@@ -206,6 +204,8 @@ def _edges(node: Compare) -> tuple[Edge, ...] | None:
     if form is None:
         return None
     terms, c = form
+    x: Expr
+    y: Expr
     match [coefficient for _, coefficient in terms]:
         case [1]:
             x, y = terms[0][0], ZERO

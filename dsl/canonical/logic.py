@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Call, Compare, Expr, Member, Not, Or, Same, Str
 from dsl.canonical.compare import NEGATED, compare, decide, member, opposite
-from dsl.canonical.facts import NO_FACTS, Facts, hull, may_be_missing, needed, sort, values_of
+from dsl.canonical.estimates import may_be_missing
+from dsl.canonical.facts import NO_FACTS, Facts, hull, needed, sort, values_of
 from dsl.canonical.intervals import differences, union
 from dsl.canonical.order import key, size, sorted_items
 from dsl.canonical.strings import keeps
+from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Call, Compare, Expr, Member, Not, Or, Same, Str
 
 Again = Callable[[Expr, Facts], Expr]  # simplifies an expression where the facts hold
 MOST_ROUNDS = 4
@@ -73,9 +74,7 @@ def conjunction(items: Iterable[Expr], facts: Facts, again: Again | None) -> Exp
 
 def _places(guard: Expr) -> bool:
     """Whether the guard says that a computed position exists, as text(q - 1) == "a" says that q > 0."""
-    return is_atom(guard) and any(
-        isinstance(p, Call) and p.name == "text" and isinstance(p.args[0], Binary) for p in needed(guard)
-    )
+    return is_atom(guard) and any(isinstance(p, Call) and p.name == "text" and isinstance(p.args[0], Binary) for p in needed(guard))
 
 
 def _flat(items: Iterable[Expr], kind: type[And] | type[Or]) -> set[Expr]:
@@ -262,5 +261,3 @@ def _merged_pairs(items: set[Expr], facts: Facts) -> set[Expr]:
                     merged = conjunction([*(a & b), one], facts, None)
                     return _merged_pairs((items - {i, j}) | _flat([merged], Or), facts)
     return items
-
-

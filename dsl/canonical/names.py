@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from dsl.canonical.facts import sort
+from dsl.canonical.order import key, size
 from dsl.nodes import (
     BUILTIN_NAMES,
     OPERATIONS,
@@ -31,8 +33,6 @@ from dsl.nodes import (
     walk,
 )
 from dsl.parser import KEYWORDS, QUANTIFIERS
-from dsl.canonical.facts import sort
-from dsl.canonical.order import key, size
 from dsl.vocabulary import ALIASES, VOCABULARY
 
 LET = len("let  = \n")
@@ -142,5 +142,3 @@ def _topic(node: AnyNode) -> str:
             case Call(name, _):
                 return "token" if name == "text" else name
     return "place"
-
-

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from dsl.nodes import FALSE, TRUE, Aggregate, And, Binary, Compare, Expr, Find, N, Name, Not, Num, Range, free_names, substitute
 from dsl.canonical.compare import compare, decide
-from dsl.canonical.facts import Facts, bounds, is_in_text, may_be_missing
+from dsl.canonical.estimates import bounds, is_in_text, may_be_missing
+from dsl.canonical.facts import Facts
 from dsl.canonical.linear import ZERO, edges, linear, number
 from dsl.canonical.logic import conjunction, negation, parts
-from dsl.canonical.order import rank, size
+from dsl.canonical.order import rank
+from dsl.nodes import FALSE, TRUE, Aggregate, And, Binary, Compare, Expr, Find, N, Name, Not, Num, Range, free_names, substitute
 
 Again = Callable[[Expr, Facts], Expr]
 
 
 def find(node: Find, facts: Facts, again: Again) -> Expr:
-    over, guard, inner = _ranged(node.range, node.guard, facts, again)
+    over, guard, _ = _ranged(node.range, node.guard, facts, again)
     if guard == TRUE and over.domain is None:  # first(p >= q: true) = q
         end = over.low if node.which == "first" else over.high
         whole: Expr = Num(0.0) if node.which == "first" else Binary("-", N, Num(1.0))
@@ -160,5 +161,3 @@ def _length(over: Range) -> Expr | None:
 def _inside(over: Range, facts: Facts) -> bool:
     low, high = over.low or ZERO, over.high or Binary("-", N, Num(1.0))
     return bounds(low, facts)[0] >= 0 and bounds(Binary("-", N, high), facts)[0] >= 1
-
-

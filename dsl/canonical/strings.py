@@ -29,9 +29,11 @@ def _value(node: Expr, term: Call, token: str) -> str | float | bool:
         case Not(item):
             return not _value(item, term, token)
         case And(items):
-            return all([_value(i, term, token) for i in items])  # no short cut: every part must be known
+            held = [_value(i, term, token) for i in items]  # no short cut: every part must be known
+            return all(held)
         case Or(items):
-            return any([_value(i, term, token) for i in items])
+            held = [_value(i, term, token) for i in items]
+            return any(held)
         case Member(item, values):
             return _value(item, term, token) in values
         case Compare(op, left, right):

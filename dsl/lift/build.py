@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -36,6 +37,31 @@ from dsl.nodes import (
     free_names,
     substitute,
 )
+
+class TooMuch(Exception):
+    """More work than any sensible program needs."""
+
+
+WORK = 3_000_000
+
+
+class _Budget(threading.local):
+    left = WORK
+
+
+_budget = _Budget()
+
+
+def new_budget() -> None:
+    """Starts the count of work anew, for one program."""
+    _budget.left = WORK
+
+
+def spend(amount: int) -> None:
+    _budget.left -= amount
+    if _budget.left < 0:
+        raise TooMuch
+
 
 N = Name("n")
 MISSING_NUMBER = Find("first", Range("p"), FALSE)
@@ -472,6 +498,7 @@ def and_(*items: Expr) -> Expr:
             if part == FALSE:
                 return FALSE
             flat.append(part)
+    spend(len(flat) * len(flat))
     for part in flat:
         if not_(part) in flat:
             return FALSE
@@ -572,6 +599,7 @@ def or_(*items: Expr) -> Expr:
             if part == TRUE:
                 return TRUE
             flat.append(part)
+    spend(len(flat) * len(flat))
     for part in flat:
         if not_(part) in flat:
             return TRUE
@@ -581,7 +609,7 @@ def or_(*items: Expr) -> Expr:
         for i, part in enumerate(flat):
             if isinstance(part, And):
                 others = flat[:i] + flat[i + 1 :]
-                if any(o in part.items for o in others):
+                if any(all(p in part.items for p in conjuncts(o)) for o in others):
                     flat, changed = others, True
                     break
                 kept = [x for x in part.items if not_(x) not in others]
@@ -881,6 +909,7 @@ def transform(e: Any, change: Callable[[Any], Any]) -> Any:
     def go(x: Any) -> Any:
         done = known.get(id(x))
         if done is None:
+            spend(10)
             done = change(x)
             if done is None:
                 done = rebuild(x, go)

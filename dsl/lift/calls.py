@@ -259,15 +259,11 @@ class Calls(Expressions):
 
     def span(self, v: str, low: Expr, high: Expr, descending: bool) -> Seq:
         """low..high as positions of the text. Numbers outside are left out, so refuse where the program could see them."""
-        if not self.nonnegative(low):
-            if self.nonnegative(arith("+", low, ONE)) and False:
-                pass
-            low_ok = extreme("max", [low, ZERO])
+        if not self.inside_later(low):
             shifted = self.shifted_span(v, low, high, descending)
             if shifted is not None:
                 return shifted
-            low = low_ok
-        if not self.nonnegative(arith("-", arith("-", N, ONE), high)):
+        if not self.inside_later(arith("-", arith("-", N, ONE), high)):
             shifted = self.shifted_span(v, low, high, descending)
             if shifted is not None:
                 return shifted
@@ -281,12 +277,10 @@ class Calls(Expressions):
             count = int(size.value) + 1
             values = [value_of("number", arith("+", low, num(i))) for i in range(max(0, count))]
             return constant(list(reversed(values)) if descending else values)
-        base_low = arith("-", low, high)
         if self.nonnegative(arith("-", arith("-", N, ONE), size)):
             # v counts from the low end: position = low + v
             value = S("number", arith("+", low, Name(v)))
             return Seq((Over((Range(v, None, size),), TRUE, value, descending),))
-        _ = base_low
         return self.refuse("a range that reaches beyond the text")
 
     def small_range(self, low: Expr, high: Expr, step: float) -> Seq | None:
@@ -304,6 +298,10 @@ class Calls(Expressions):
             return constant([(value_of("number", arith("+", num(i), offset)), v) for i, v in enumerate(known)])
         segments: list[Item | Over] = []
         before: Expr = offset
+        if len(seq.segments) == 1 and isinstance(seq.segments[0], Over) and seq.segments[0].rank is not None:
+            o = renewed(self, seq.segments[0])
+            assert o.rank is not None
+            return Seq((Over(o.ranges, o.guard, (value_of("number", arith("+", o.rank, offset)), o.value)),), False, False)
         if not seq.ordered or seq.is_set:
             self.refuse("numbering a set or a list whose order follows from the data")
         for s in seq.segments:
@@ -402,6 +400,10 @@ class Calls(Expressions):
 
     def py_sorted(self, x: Any, key: Any = None, reverse: Any = False) -> Any:
         seq = self.iterable(x)
+        if isinstance(key, Builtin) and key.name == "dict.get":
+            held = self.unbox(key.of)
+            if isinstance(self.unbox(x), Dict) and self.unbox(x) == held:
+                seq = Seq(seq.segments, False, True)
         if not isinstance(reverse, bool):
             self.refuse("sorting in a computed direction")
         if key is not None:
@@ -420,7 +422,20 @@ class Calls(Expressions):
         return self.box(self.by_rank(seq, key, reverse))
 
     def by_rank(self, seq: Seq, key: Any, reverse: bool) -> Seq:
-        return self.refuse("sorting by computed values")
+        if len(seq.segments) != 1 or not isinstance(seq.segments[0], Over) or len(seq.segments[0].ranges) != 1:
+            self.refuse("sorting a list put together from several")
+        a, b = renewed(self, seq.segments[0]), renewed(self, seq.segments[0])
+        ra, rb = a.ranges[0], b.ranges[0]
+        if ra.domain is not None or not seq.ordered:
+            self.refuse("sorting words by computed values")
+        keys = [self.apply(key, [o.value], {}) for o in (a, b)]
+        if not all(sort_of(k) in ("number", "guard") for k in keys):
+            self.refuse("sorting by computed strings")
+        mine, other = number(keys[0]), number(keys[1])
+        ahead = compare(">" if reverse else "<", other, mine)
+        tie = and_(compare("==", other, mine), compare(">" if a.descending else "<", Name(rb.var), Name(ra.var)))
+        rank = quantified("count", rb, and_(b.guard, or_(ahead, tie)))
+        return Seq((Over(a.ranges, a.guard, a.value, a.descending, rank),), False, False)
 
     def py_list(self, x: Any = ()) -> Any:
         value = self.unbox(x)

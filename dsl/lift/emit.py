@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Block, Call, Compare, Expr, K, Let, Name, Num, Q, Range, Rule, Statement, free_names, walk
+from dsl.nodes import FALSE, TRUE, Block, Call, Compare, Expr, K, Let, Name, Node, Num, Q, Range, Rule, Statement, free_names, walk
 
 from dsl.lift.build import (
     N,
@@ -160,6 +160,8 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
     for loop in reversed(loose):
         steps, op, value = summed(m, loop, steps, op, value, names)
     steps = simplified(m, steps)
+    if isinstance(value, Node) and any(x == N for x in walk(value)):
+        value = unwrapped(value, Facts([*CELL_RANGES, *(s.guard for s in steps)]))
     if any(s.guard == FALSE for s in steps):
         return None
     return Normal(steps, op, value, entry.line, at, axes)
@@ -258,15 +260,35 @@ def only_if(count: Expr, some: Expr) -> bool:
     return isinstance(count, IfElse) and count.then == ONE and count.other == ZERO or count == ONE
 
 
+CELL_RANGES = [compare(">=", x, ZERO) for x in CELLS] + [compare("<=", x, arith("-", N, ONE)) for x in CELLS]
+
+
+def unwrapped(e: Expr, facts: Facts) -> Expr:
+    """x % n as x where x is known to be a position: Python's negative indices that do not occur."""
+    from dsl.nodes import Binary
+
+    if not any(isinstance(x, Binary) and x.op == "%" and x.right == N for x in walk(e)):
+        return e
+
+    def change(x: Any) -> Any:
+        if isinstance(x, Binary) and x.op == "%" and x.right == N:
+            inner = unwrapped(x.left, facts)
+            if facts.nonnegative(inner) and facts.nonnegative(arith("-", arith("-", N, ONE), inner)):
+                return inner
+        return None
+
+    return transform(e, change)
+
+
 def simplified(m: Machine, steps: list[Step]) -> list[Step]:
     """Steps that follow from earlier ones fall away."""
-    ranges = [compare(">=", x, ZERO) for x in CELLS] + [compare("<=", x, arith("-", N, ONE)) for x in CELLS]
-    known: list[Expr] = list(ranges)
+    known: list[Expr] = list(CELL_RANGES)
     result: list[Step] = []
     for s in steps:
         if size_of(s.cond, MAX_SIZE) > MAX_SIZE:
             raise Refusal(m.line, "the condition of a rule becomes too large")
         facts = Facts(known)
+        s = Step(s.key, unwrapped(s.cond, facts), s.positive)
         guard = facts.decide(s.guard)
         known.append(s.guard)
         if guard == TRUE:
@@ -592,7 +614,7 @@ class Emitter:
         guard = and_(first.guard, second.guard)
         if guard == FALSE:
             return True
-        facts = Facts(conjuncts(guard))
+        facts = Facts([*CELL_RANGES, *conjuncts(guard)])
         if facts.decide(FALSE) == TRUE:
             return True
         if any(facts.decide(part) == FALSE for part in conjuncts(guard)):
@@ -695,6 +717,11 @@ def operation(op: str, value: Expr) -> list[tuple[str, Expr | None, Expr]]:
             return [(o, v, and_(not_(value.test), g)) for o, v, g in operation(op, value.other)]
     if op == "add" and value == ZERO:
         return []
+    if op in ("set", "add") and isinstance(value, Binary) and value.op in "+-" and isinstance(value.right, IfElse):
+        extra = value.right
+        if ZERO in (extra.then, extra.other) and not reads_weight(value):
+            more = extra if value.op == "+" else if_(extra.test, arith("-", ZERO, extra.then), arith("-", ZERO, extra.other))
+            return [*operation(op, value.left), *operation("add", more)]
     return [(op, value, TRUE)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dsl.lift.build import ONE, ZERO, N, and_, arith, bounds, compare, conjuncts, linear, not_, or_, sure, whole
+from dsl.lift.build import ONE, ZERO, N, and_, arith, bounds, compare, conjuncts, linear, not_, or_, spend, sure, whole
 from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Name, Not, Or
 
 Form = tuple[tuple[tuple[Expr, float], ...], float]
@@ -78,6 +78,7 @@ class Facts:
         return self._prove(terms, const, depth)
 
     def _prove(self, terms: dict[Expr, float], const: float, depth: int) -> bool:
+        spend(20)
         terms = {a: c for a, c in terms.items() if c}
         low = const
         for atom, c in terms.items():
@@ -97,7 +98,7 @@ class Facts:
                     merged = dict(rest)
                     for a, x in t.items():
                         merged[a] = merged.get(a, 0.0) + c * x
-                    results.append(self._prove(merged, const + c * k, depth - 1))
+                    results.append(self._prove(merged, const + c * k, depth))
                 if all(results) if every else any(results):
                     return True
             if isinstance(atom, Call) and atom.name == "default" and abs(c) == 1 and isinstance(atom.args[0], Find):
@@ -107,7 +108,7 @@ class Facts:
                 for a, x in t.items():
                     second[a] = second.get(a, 0.0) + c * x
                 first = {**rest, atom.args[0]: rest.get(atom.args[0], 0.0) + c}
-                if self._prove(second, const + c * k, depth - 1) and self._prove(first, const, depth):
+                if self._prove(second, const + c * k, depth) and self._prove(first, const, depth):
                     return True
         forms = list(self.forms)
         for atom in terms:

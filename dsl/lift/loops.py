@@ -27,6 +27,7 @@ from dsl.lift.build import (
     not_,
     or_,
     replace_names,
+    spend,
 )
 from dsl.lift.machine import UNDEFINED, Conflict, Frame, Machine, Undefined
 from dsl.lift.recurrence import Recurrences
@@ -213,6 +214,7 @@ class Loops(Recurrences, Machine):
         if r.domain is not None and r.domain.name == "ancestors":
             loop.ordered = False
         logs = {i: len(a.log) for i, a in self.arrays.items()}
+        owed = len(self.owed)
         start = dict(self.store)
         unknown: dict[Any, Any] = {}  # variables handed from iteration to iteration, as they start one
         names: dict[Any, str] = {}
@@ -221,13 +223,17 @@ class Loops(Recurrences, Machine):
             for i, a in list(self.arrays.items()):
                 if i in logs:
                     del a.log[logs[i] :]
+            del self.owed[owed:]
             shown = self.execute(loop, {**start, **unknown, **guesses}, o.value, bind, body)
             changed = False
             for key, value in list(start.items()):
                 new = shown.store.get(key, UNDEFINED)
                 if isinstance(new, Later) and new is not value:
                     new = shown.store[key] = new.find()
-                if key[0] == "h" and isinstance(new, Arr) and isinstance(value, Seq):
+                if isinstance(value, Later) and not isinstance(new, Later):
+                    value = start[key] = value.find()
+                if key[0] == "h" and isinstance(value, Seq) and (turned := array_in(new)) is not None:
+                    new = turned
                     made = self.as_array(value)  # type: ignore[attr-defined]
                     made.is_list, made.base = True, new.base
                     start[key], logs[made.id], changed = made, 0, True
@@ -343,10 +349,10 @@ class Loops(Recurrences, Machine):
         """`if key not in d: d[key] = value` keeps what was written first."""
         from dsl.lift.sequences import dict_has
 
-        absent = canonical(not_(self.decide(dict_has(self, old, w.key))))
+        absent = {canonical(p) for p in conjuncts(not_(self.decide(dict_has(self, old, w.key))))}
         parts = conjuncts(w.cond)
-        kept = [p for p in parts if canonical(p) != absent]
-        if len(kept) == len(parts) or w.mode != "last":
+        kept = [p for p in parts if canonical(p) not in absent]
+        if not absent or len(kept) != len(parts) - len(absent) or w.mode != "last":
             return w
         return Write(w.ranges, and_(*kept), w.key, w.value, "first", w.start, w.descending)
 
@@ -354,9 +360,12 @@ class Loops(Recurrences, Machine):
         """`if x not in s: s.add(x)` is s.add(x)."""
         from dsl.lift.sequences import contains
 
-        absent = canonical(not_(self.decide(contains(self, old, s.value))))
+        absent = {canonical(p) for p in conjuncts(not_(self.decide(contains(self, old, s.value))))}
         guard = s.cond if isinstance(s, Item) else s.guard
-        kept = and_(*(p for p in conjuncts(guard) if canonical(p) != absent))
+        parts = conjuncts(guard)
+        kept = and_(*(p for p in parts if canonical(p) not in absent))
+        if len(conjuncts(kept)) != len(parts) - len(absent):
+            return s
         return Item(s.value, kept) if isinstance(s, Item) else Over(s.ranges, kept, s.value, s.descending)
 
     def collected(self, loop: Loop, key: Any, value: Any, added: Any, before: bool) -> Any:
@@ -495,7 +504,17 @@ class Loops(Recurrences, Machine):
         return FALSE, cond
 
     def later(self, find_out: Callable[[], Any]) -> Later:
-        return Later(find_out, self.fresh())
+        known: list[Any] = []
+
+        def once() -> Any:
+            if not known:
+                try:
+                    known.append(find_out())
+                except Refusal as refusal:
+                    known.append(Poison(refusal.reason))
+            return known[0]
+
+        return Later(once, self.fresh())
 
     def stop_of(self, loop: Loop) -> None:
         """Where the loop ends early."""
@@ -527,6 +546,13 @@ class Loops(Recurrences, Machine):
         return rename(map_value(value, self.resolve), {r.var: last})
 
 
+def array_in(v: Any) -> Arr | None:
+    """The array that a list became on some of the paths."""
+    if isinstance(v, Arr):
+        return v
+    return (array_in(v.a) or array_in(v.b)) if isinstance(v, Conflict) else None
+
+
 class Poison:
     """A variable whose value after a loop cannot be told; refused when used."""
 
@@ -549,7 +575,9 @@ def canonical(v: Any) -> str:
     def renamed(match: re.Match[str]) -> str:
         return numbers.setdefault(match.group(), f"${len(numbers)}")
 
-    return _BOUND.sub(renamed, repr(v))
+    text = repr(v)
+    spend(len(text))
+    return _BOUND.sub(renamed, text)
 
 
 def same(a: Any, b: Any) -> bool:

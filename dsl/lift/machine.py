@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, free_names
 
 from dsl.lift.build import and_, conjuncts, not_, replace_names, size_of
 from dsl.lift.facts import Facts
@@ -71,6 +71,7 @@ class Machine:
         self.arrays: dict[int, Arr] = {}
         self.closed: dict[str, Expr] = {}
         self.reads: dict[int, tuple[tuple[Loop, ...], int]] = {}
+        self.owed: list[tuple[Expr, tuple[Expr, ...], int]] = []  # numbers taken to be at least 0
         self.named: dict[str, str] = {}  # Python's name of a loop's variable
         self._facts: tuple[tuple[Any, ...], Facts] | None = None
 
@@ -121,6 +122,25 @@ class Machine:
 
     def nonnegative(self, e: Expr) -> bool:
         return self.facts().nonnegative(e)
+
+    def inside_later(self, e: Expr) -> bool:
+        """Whether e >= 0, now or, where variables of loops are still unknown, once they are known."""
+        if self.nonnegative(e):
+            return True
+        if not any(n[:2] in ("$i", "$f", "$m") for n in free_names(e)):
+            return False
+        guards: list[Expr] = []
+        for el in self.path:
+            guards.extend([el.guard] if isinstance(el, CondEl) else self.loop_guards(el.loop))
+        self.owed.append((e, tuple(guards), self.line))
+        return True
+
+    def settle(self) -> None:
+        """Checks what was taken for granted."""
+        for e, guards, line in self.owed:
+            facts = Facts([self.resolve(g) for g in guards])
+            if not facts.nonnegative(self.resolve(e)):
+                raise Refusal(line, "a range that may reach beyond the text")
 
     def decide(self, guard: Expr) -> Expr:
         if isinstance(guard, Bool):
@@ -193,6 +213,10 @@ class Machine:
             return a
         if cond == FALSE:
             return b
+        if a is b:
+            return a
+        a = a.find() if isinstance(a, Later) else a
+        b = b.find() if isinstance(b, Later) else b
         if a is b or (type(a) is type(b) and a == b) or isinstance(b, Undefined):
             return a
         if isinstance(a, Undefined):
@@ -292,8 +316,8 @@ def conditional(segment: Any, cond: Expr) -> Any:
     match segment:
         case Item(value, c):
             return Item(value, and_(cond, c))
-        case Over(ranges, guard, value, descending):
-            return Over(ranges, and_(cond, guard), value, descending)
+        case Over(ranges, guard, value, descending, rank):
+            return Over(ranges, and_(cond, guard), value, descending, rank)
         case Write(ranges, c, key, value, mode, start, descending):
             return Write(ranges, and_(cond, c), key, value, mode, start, descending)
     return segment

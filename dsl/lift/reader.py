@@ -8,7 +8,7 @@ from typing import Any
 
 from dsl.check import check
 from dsl.errors import LanguageError
-from dsl.lift.build import size_of
+from dsl.lift.build import TooMuch, new_budget, size_of
 from dsl.lift.emit import Emitter
 from dsl.lift.finish import finished
 from dsl.lift.machine import Conflict, Machine, Undefined
@@ -55,6 +55,7 @@ def lift(source: str) -> Lifted:
     tree = parse(source)
     main = main_function(tree)
     lifter = Lifter()
+    new_budget()
     try:
         for node in tree.body:
             if node is main or _is_helper_of_environment(node):
@@ -66,12 +67,15 @@ def lift(source: str) -> Lifted:
         f = lifter.function(main, main.args)
         result = lifter.call_function(f, [Opaque("sentence"), Opaque("tokenizer")], {})
         name, array = result_of(lifter, result, main.name)
+        lifter.settle()
         program = finished(Emitter(lifter, array).statements())
         verify(lifter, program)
     except Refusal as refusal:
         if refusal.line == 0 and lifter.line:
             raise Refusal(lifter.line, refusal.reason) from None
         raise
+    except TooMuch:
+        raise Refusal(lifter.line, "following the program takes more work than is allowed") from None
     except RecursionError:
         raise Refusal(lifter.line, "the program is nested too deeply") from None
     return Lifted(program, name)

@@ -5,7 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Aggregate, And, Binary, Call, Compare, Expr, IfElse, Name, Not, Num, Or, Range, free_names
+from itertools import product
+
+from dsl.nodes import (
+    FALSE,
+    TRUE,
+    Aggregate,
+    And,
+    Binary,
+    Bool,
+    Call,
+    Compare,
+    Expr,
+    IfElse,
+    Member,
+    Name,
+    Not,
+    Num,
+    Or,
+    Range,
+    Str,
+    free_names,
+)
 
 from dsl.lift.build import (
     MISSING,
@@ -15,6 +36,7 @@ from dsl.lift.build import (
     arith,
     compare,
     default,
+    depends_on,
     exists,
     extreme,
     find,
@@ -26,6 +48,7 @@ from dsl.lift.build import (
     quantified,
     refold,
     replace_names,
+    strict_in,
     sure,
 )
 from dsl.lift.values import Loop, S, expr, high_of, low_of, number, sort_of, value_of
@@ -110,6 +133,7 @@ class Recurrences:
         leaves = leaves_of(e, name)
         leaves = [self.first_only(loop, initial, name, leaf) for leaf in leaves]
         acting = united([x for x in leaves if x.kind != "keep"])
+        acting = [Leaf(indifferent(x.guard, name), x.kind, x.e) for x in acting]
         own = [x for x in acting if name in free_names(x.guard)]
         if own:
             decided = self.decided_by_itself(loop, sort, initial, name, acting)
@@ -127,6 +151,10 @@ class Recurrences:
             return Update("scale", initial, tuple(acting), name, sort)
         if kinds in ({"max"}, {"min"}):
             return Update(kinds.pop(), initial, tuple(acting), name, sort)
+        if kinds <= {"max", "min", "set"}:
+            mixed = clamped(initial, acting)
+            if mixed is not None:
+                return Update(mixed[0], initial, mixed[1], name, sort)
         return self.refuse("a variable that is both added to and multiplied from element to element")
 
     def first_only(self, loop: Loop, initial: Expr, name: str, leaf: Leaf) -> Leaf:
@@ -248,6 +276,13 @@ class Recurrences:
                 odd = compare("==", arith("%", count, num(2)), ONE)
                 return guard_if(odd, not_(update.initial), update.initial)
             case "max" | "min":
+                if any(x.kind == "set" for x in leaves):
+                    return self.extreme_since(loop, update, ran, leaves, late)
+                if len(leaves) > 1:
+                    value: Expr = leaves[-1].e
+                    for x in reversed(leaves[:-1]):
+                        value = if_(x.guard, x.e, value)
+                    leaves = [Leaf(or_(*(x.guard for x in leaves)), update.kind, value)]
                 leaf = leaves[0]
                 found = quantified(update.kind, ran, leaf.guard, leaf.e)
                 if abs(update.initial.value if isinstance(update.initial, Num) else 0) >= 1e6:
@@ -287,6 +322,23 @@ class Recurrences:
         result = arith("+", base, total)
         if update.limit is not None:
             result = extreme("min", [result, num(update.limit)])
+        return result
+
+    def extreme_since(self, loop: Loop, update: Update, ran: Range, leaves: list[Leaf], late: str) -> Expr:
+        """The greatest (or smallest) since the variable was last set."""
+        setting = [x for x in leaves if x.kind == "set"]
+        base = self.last_set(loop, update, ran, setting, late)
+        at = find(late, ran, or_(*(x.guard for x in setting)))
+        new = self.var()
+        here: dict[str, Expr] = {ran.var: Name(new)}
+        since: Expr = compare("<" if loop.descending else ">", self.ordinal(loop, Name(new)), self.ordinal(loop, at))
+        since = not_(compare(">=" if loop.descending else "<=", self.ordinal(loop, Name(new)), self.ordinal(loop, at)))
+        over = Range(new, ran.low, ran.high, ran.domain)
+        result = base
+        for x in leaves:
+            if x.kind != "set":
+                found = quantified(update.kind, over, and_(since, replace_names(x.guard, here)), replace_names(x.e, here))
+                result = extreme(update.kind, [default(found, result), result])
         return result
 
     def last_set(self, loop: Loop, update: Update, ran: Range, leaves: list[Leaf], which: str) -> Expr:
@@ -335,6 +387,18 @@ class Update:
     limit: float | None = None  # a counter that stops here
 
 
+def clamped(initial: Expr, acting: list[Leaf]) -> tuple[str, tuple[Leaf, ...]] | None:
+    """max and min with constants in one loop: where all values stay above the bound of `min`, it sets the variable."""
+    if not all(isinstance(x.e, Num) for x in acting) or not isinstance(initial, Num):
+        return None
+    for kind, other, extreme_of in (("max", "min", min), ("min", "max", max)):
+        bound = [x.e.value for x in acting if x.kind == other]  # type: ignore[union-attr]
+        rest = [initial.value, *(x.e.value for x in acting)]  # type: ignore[union-attr]
+        if len(set(bound)) == 1 and extreme_of(rest) == bound[0]:
+            return kind, tuple(Leaf(x.guard, "set" if x.kind == other else x.kind, x.e) for x in acting)
+    return None
+
+
 def only_positive(e: Expr, name: str) -> bool:
     """The name stands under no negation, so that the guard can only follow it."""
     match e:
@@ -371,7 +435,98 @@ def implies(a: Expr, b: Expr) -> bool:
     wanted = b.items if isinstance(b, And) else (b,)
     if all(w in parts for w in wanted):
         return True
-    return and_(a, not_(b)) == FALSE
+    return and_(a, not_(b)) == FALSE or implied_by_cases(a, b)
+
+
+def indifferent(guard: Expr, name: str) -> Expr:
+    """The guard without the parts that speak of the variable, where they do not matter."""
+    if name not in free_names(guard):
+        return guard
+    parts: list[Expr] = []
+
+    def find_parts(e: Expr) -> None:
+        match e:
+            case And(items) | Or(items):
+                for i in items:
+                    find_parts(i)
+            case Not(item):
+                find_parts(item)
+            case _ if name in free_names(e) and e not in parts:
+                parts.append(e)
+
+    find_parts(guard)
+    from dsl.lift.build import transform
+
+    if_true = transform(guard, lambda x: TRUE if x in parts else None)
+    if_false = transform(guard, lambda x: FALSE if x in parts else None)
+    if implied_by_cases(if_true, if_false) and implied_by_cases(if_false, if_true):
+        return if_true if len(str(if_true)) <= len(str(if_false)) else if_false
+    return guard
+
+
+def implied_by_cases(a: Expr, b: Expr) -> bool:
+    """Whether b holds in all cases in which a does; the cases are the values that the guards ask for."""
+    atoms: list[Expr] = []
+    values: dict[Expr, list[Any]] = {}
+
+    def collect(e: Expr) -> None:
+        match e:
+            case And(items) | Or(items):
+                for i in items:
+                    collect(i)
+            case Not(item):
+                collect(item)
+            case Member(item, options):
+                values.setdefault(item, []).extend(options)
+            case Compare("==" | "!=", item, Str(value) | Num(value)):
+                values.setdefault(item, []).append(value)
+            case Bool():
+                pass
+            case _:
+                if e not in atoms:
+                    atoms.append(e)
+
+    collect(a)
+    collect(b)
+    classes = {item: [*dict.fromkeys(options), None] for item, options in values.items()}
+    total = 2 ** len(atoms)
+    for options in classes.values():
+        total *= len(options)
+    if total > 3000:
+        return False
+
+    def holds(e: Expr, truth: dict[Expr, Any]) -> bool:
+        match e:
+            case And(items):
+                return all(holds(i, truth) for i in items)
+            case Or(items):
+                return any(holds(i, truth) for i in items)
+            case Not(item):
+                return not holds(item, truth)
+            case Member(item, options):
+                return truth[item] in options
+            case Compare("==", item, Str(value) | Num(value)):
+                return bool(truth[item] == value)
+            case Compare("!=", item, Str(value) | Num(value)):
+                return bool(truth[item] != value)
+            case Bool(value):
+                return value
+        return bool(truth[e])
+
+    keys = [*atoms, *classes]
+    needing = {
+        x: [y for y in keys if y is not x and (depends_on(needed, y) or strict_in(needed, y))]
+        for x in atoms
+        if isinstance(x, Call) and x.name in ("aligned", "exists")
+        for needed in [Call("word", x.args) if x.name == "aligned" else x.args[0]]
+    }
+    for case in product(*([(True, False)] * len(atoms)), *classes.values()):
+        truth = dict(zip(keys, case, strict=True))
+        if any(not truth[x] and any(truth[y] for y in needs) for x, needs in needing.items()):
+            continue
+        if holds(a, truth) and not holds(b, truth):
+            return False
+    return True
 
 
 def greatest(test: Expr, me: Expr, e: Expr) -> str | None:

@@ -79,7 +79,8 @@ def renewed(m: Machine, over: Over) -> Over:
         ranges.append(Range(new, r.low, r.high, r.domain))
         names[r.var] = Name(new)
     return Over(tuple(ranges), rename(S("guard", over.guard), names).e if over.guard != TRUE else TRUE,
-                rename(over.value, names), over.descending)  # fmt: skip
+                rename(over.value, names), over.descending,
+                None if over.rank is None else rename_guard(over.rank, names))  # fmt: skip
 
 
 def rename_range(r: Range, names: dict[str, Expr]) -> Range:
@@ -243,6 +244,9 @@ def element(m: Machine, seq: Seq, index: Any) -> Any:
             if -len(known) <= index < len(known):
                 return known[index]
             refuse("an index beyond the end of a list")
+        ranked = ranked_element(m, seq, index)
+        if ranked is not None:
+            return ranked
         if not seq.ordered or seq.is_set:
             refuse("the order of this list follows from the data")
         back = index < 0
@@ -299,6 +303,17 @@ def element(m: Machine, seq: Seq, index: Any) -> Any:
         at = find("first", r, and_(o.guard, compare("==", rank, e)))
         return rename(o.value, {r.var: at})
     return refuse("an element of a list put together from several, by a computed index")
+
+
+def ranked_element(m: Machine, seq: Seq, index: int) -> Any:
+    """Of a list sorted by a key: the element with this number."""
+    if len(seq.segments) != 1 or not isinstance(seq.segments[0], Over) or seq.segments[0].rank is None:
+        return None
+    o = renewed(m, seq.segments[0])
+    assert o.rank is not None
+    number_of = num(index) if index >= 0 else arith("+", length(m, seq), num(index))
+    at = find("first", o.ranges[0], and_(o.guard, compare("==", o.rank, number_of)))
+    return rename(o.value, {o.ranges[0].var: at})
 
 
 def rank_inverse(m: Machine, e: Expr, o: Over) -> Expr | None:
@@ -375,6 +390,16 @@ def sliced(m: Machine, seq: Seq, low: Any, high: Any, step: Any) -> Seq:
         refuse("a slice with a negative step")
     if low is None and high is None:
         return seq
+    if len(seq.segments) == 1 and isinstance(seq.segments[0], Over) and seq.segments[0].rank is not None:
+        o = seq.segments[0]
+        assert o.rank is not None
+        total = length(m, seq)
+        limits = []
+        for limit, op in ((low, ">="), (high, "<")):
+            if limit is not None:
+                e = number(limit)
+                limits.append(compare(op, o.rank, e if m.nonnegative(e) else arith("+", total, e)))
+        return Seq((Over(o.ranges, and_(o.guard, *limits), o.value, o.descending, o.rank if low is None else None),), False, False)
     if not seq.ordered or seq.is_set:
         refuse("the order of this list follows from the data")
     if len(seq.segments) != 1 or not isinstance(seq.segments[0], Over):
@@ -652,8 +677,11 @@ def dict_get(m: Machine, d: Dict, key: Any, otherwise: Any = ABSENT) -> Any:
         for keys, value in reversed(groups):
             cond = contains(m, constant(keys), key)
             result = value if result is ABSENT else m.merge(cond, value, result)
-    for w in d.writes:
-        result = looked_up(m, renewed_write(m, w), key, result)
+    for i, w in enumerate(d.writes):
+        new = looked_up(m, renewed_write(m, w), key, result)
+        if w.mode == "first" and (i or d.items):
+            new = m.merge(dict_has(m, Dict(d.items, d.writes[:i]), key), result, new)
+        result = new
     if result is ABSENT:
         if d.factory is not None:
             return d.factory()
@@ -729,7 +757,7 @@ def dict_values(m: Machine, d: Dict, what: str) -> Seq:
         if not own:
             if w.mode == "first" and what == "keys" or what == "keys":
                 segments.append(Over(o.ranges, o.cond, o.key, o.descending))
-                return Seq(tuple(segments), True, False)
+                return Seq(tuple(segments), True, True)
             refuse("going through a dictionary with computed keys")
         if w.mode == "sum":
             refuse("going through a dictionary with computed keys")

@@ -26,11 +26,27 @@ from dsl.lift.values import (
     Ref,
     RowView,
     Seq,
+    Write,
     map_value,
 )
+from dsl.lift.sequences import constant_key
 from dsl.lift.whiles import Whiles
 
 ALLOWED = ("numpy", "math", "re", "string", "collections", "typing", "itertools", "functools", "__future__", "dataclasses", "operator", "warnings", "numpy.typing", "collections.abc")
+
+
+def counted(of: ast.Name, key: ast.expr, value: ast.expr) -> tuple[ast.expr, ast.expr, ast.expr] | None:
+    """The amount and the start in d[key] = d.get(key, start) + amount."""
+    match value:
+        case ast.BinOp(ast.Call(ast.Attribute(ast.Name(name), "get"), [again, start], []), ast.Add(), amount):
+            pass
+        case ast.BinOp(amount, ast.Add(), ast.Call(ast.Attribute(ast.Name(name), "get"), [again, start], [])):
+            pass
+        case _:
+            return None
+    if name == of.id and ast.dump(again) == ast.dump(key):
+        return amount, start, value
+    return None
 
 
 class Statements(Whiles):
@@ -77,6 +93,8 @@ class Statements(Whiles):
     def statement(self, node: ast.stmt) -> tuple[Expr, CondEl | None]:
         self.step(node)
         match node:
+            case ast.Assign([ast.Subscript(ast.Name() as of, key)], value) if (more := counted(of, key, value)) is not None:
+                self.count_up(of, key, *more)
             case ast.Assign(targets, value):
                 result = self.assigned_value(value, targets)
                 for target in targets:
@@ -403,6 +421,17 @@ class Statements(Whiles):
         return instance
 
     # --- assignment ---------------------------------------------------------------------------------------------
+
+    def count_up(self, of: ast.Name, key: ast.expr, amount: ast.expr, start: ast.expr, whole: ast.expr) -> None:
+        """d[key] = d.get(key, start) + amount."""
+        holder = self.evaluate(of)
+        held = self.unbox(holder)
+        first = self.evaluate(start)
+        if not isinstance(held, Dict) or not isinstance(first, int | float) or constant_key(k := self.index(key)):
+            self.assign_item(holder, self.index(key), "set", self.evaluate(whole))
+            return
+        write = Write((), TRUE, k, self.evaluate(amount), "sum", float(first))
+        self.rebox(holder, Dict(held.items, (*held.writes, write), held.factory))
 
     def assigned_value(self, value: ast.expr, targets: list[ast.expr]) -> Any:
         return self.evaluate(value)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dsl.lift.build import MISSING, ONE, ZERO, N, arith, compare, exists, guard_if, if_, not_, num, replace_names
-from dsl.nodes import TRUE, Bool, Call, Expr, Name, Node, Num, Range, Str, free_names
+from dsl.nodes import TRUE, Binary, Bool, Call, Expr, Name, Node, Num, Range, Str, free_names
 
 X0, X1 = Name("$x0"), Name("$x1")  # the indices of an array's cell
 
@@ -46,6 +46,7 @@ class Over:
     guard: Expr
     value: Any
     descending: bool = False
+    rank: Expr | None = None  # the element's number, where the order is not that of the range (sorted by a key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,9 +327,25 @@ def merge_scalars(cond: Expr, a: Any, b: Any) -> Any:
         return value_of("guard", guard_if(cond, expr(a), expr(b)))
     if {sa, sb} == {"guard", "number"}:
         return value_of("number", if_(cond, number(a), number(b)))
+    if sa == sb == "number":
+        return value_of(sa, merge_numbers(cond, expr(a), expr(b)))
     if sa == sb:
         return value_of(sa, if_(cond, expr(a), expr(b)))
     return None
+
+
+def merge_numbers(cond: Expr, a: Expr, b: Expr) -> Expr:
+    """a if cond else b; as b + (c if cond else 0) where one is the other with something added, so that it stands there once."""
+    for x, y, test in ((a, b, cond), (b, a, not_(cond))):
+        if isinstance(y, Num) or any(n[:2] in ("$i", "$f", "$m") for n in free_names(y)):
+            continue
+        if isinstance(x, Binary) and x.op in "+-" and x.left == y:
+            return arith(x.op, y, if_(test, x.right, ZERO))
+        if isinstance(x, Binary) and x.op in "*/" and x.left == y:
+            return arith(x.op, y, if_(test, x.right, ONE))
+        if isinstance(x, Binary) and x.op == "*" and x.right == y:
+            return arith("*", y, if_(test, x.left, ONE))
+    return if_(cond, a, b)
 
 
 def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
@@ -341,8 +358,9 @@ def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
             return tuple(map_value(x, change) for x in v)
         case Item(value, cond):
             return Item(map_value(value, change), change(cond))
-        case Over(ranges, guard, value, descending):
-            return Over(tuple(map_range(r, change) for r in ranges), change(guard), map_value(value, change), descending)
+        case Over(ranges, guard, value, descending, rank):
+            ranked = None if rank is None else change(rank)
+            return Over(tuple(map_range(r, change) for r in ranges), change(guard), map_value(value, change), descending, ranked)
         case Seq(segments, is_set, ordered):
             return Seq(tuple(map_value(s, change) for s in segments), is_set, ordered)
         case Write(ranges, cond, key, value, mode, start, descending):

@@ -96,8 +96,9 @@ class Whiles(Loops):
     def limit(self, name: str, v: str, test: ast.expr, step: int, start: Expr) -> Expr | None:
         """The last value of the counter for which the test holds, where it holds for all values up to there."""
         self.store = dict(self.store)
-        self.bind(name, S("number", Name(v)))
-        around = compare(">=" if step > 0 else "<=", Name(v), start)
+        unknown = f"$i{self.fresh()}"  # unlike a position, it may be negative
+        self.bind(name, S("number", Name(unknown)))
+        around = compare(">=" if step > 0 else "<=", Name(unknown), start)
         self.push(CondEl(self.fresh(), around))
         saved = self.steps
         try:
@@ -105,6 +106,7 @@ class Whiles(Loops):
         finally:
             self.path.pop()
             self.steps = saved
+        v = unknown
         if not isinstance(cond, Compare) or not (whole(cond.left) and whole(cond.right)):
             return None
         terms, const = linear(cond.left)
@@ -186,9 +188,10 @@ class Whiles(Loops):
         by_list = self.list_range(low, high, step < 0)
         if by_list is not None:
             return by_list
-        if not self.nonnegative(low) or not self.nonnegative(arith("-", arith("-", N, ONE), high)):
-            if not self.nonnegative(low):
-                self.refuse("a while loop that may leave the text")
+        if not self.inside_later(low):
+            self.refuse("a while loop that may leave the text")
+        if not self.inside_later(arith("-", arith("-", N, ONE), high)):
+            self.refuse("a while loop that may leave the text")
         r = Range(v, None if low == ZERO else low, None if high == arith("-", N, ONE) else high)
         return Seq((Over((r,), TRUE, S("number", Name(v)), step < 0),))
 

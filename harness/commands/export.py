@@ -20,12 +20,18 @@ def main(args: Namespace) -> int:
     from harness.session import open_run, outcome_of
     from search.folder import write_atomically
 
-    record = find_head(outcome_of(open_run(args.run)), args.head)
-    module = to_module(parse(record["program"]), args.head.upper())
+    session = open_run(args.run)
+    record = find_head(outcome_of(session), args.head)
+    name, program = f"L{record['layer']}H{record['head']}", record["program"]
+    model = session.description["model"]
+    window = model["windows"][record["layer"]]
+    # A module knows nothing of the model: what the layer cannot reach becomes a last rule, which masks as the model does.
+    reach = f"\nwhen abs(dist) >= {window} set 0" if window else ""
+    module = to_module(parse(program + reach), name, model["causal"])
     if args.out:
         write_atomically(Path(args.out), module.encode())
     if args.json:
-        output.document({"head": args.head.upper(), "program": record["program"], "module": module, "file": args.out})
+        output.document({"head": name, "program": program, "module": module, "file": args.out})
     elif not args.out:
-        print(module)
+        print(module, end="")
     return 0

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.commands import _programs
 from harness.commands.check import read
+
+if TYPE_CHECKING:
+    from search.validate import LiftRecord
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -30,9 +33,9 @@ def main(args: Namespace) -> int:
 
 
 def _translated(sources: list[tuple[str, str]]) -> list[dict[str, Any]]:
-    from search.validate import translate
+    from search.validate import lift_and_validate
 
-    return [{"file": name, **translate(source)} for name, source in sources]
+    return [_record(name, lift_and_validate(source, (), True, None)) for name, source in sources]
 
 
 def _validated(sources: list[tuple[str, str]], args: Namespace) -> list[dict[str, Any]]:
@@ -43,9 +46,22 @@ def _validated(sources: list[tuple[str, str]], args: Namespace) -> list[dict[str
     records = []
     with Sandbox() as jail, output.progress("lifting", len(sources)) as update:
         for i, (name, source) in enumerate(sources):
-            records.append({"file": name, **lift_and_validate(source, texts, causal, jail)})
+            records.append(_record(name, lift_and_validate(source, texts, causal, jail)))
             update(i + 1, Path(name).name)
     return records
+
+
+def _record(name: str, found: LiftRecord) -> dict[str, Any]:
+    return {
+        "file": name,
+        "status": found.status,
+        "program": None if found.program is None else str(found.program),
+        "reason": found.reason or None,
+        "line": found.line,
+        "max_abs_difference": found.max_abs_difference,
+        "seconds_python": found.seconds_python,
+        "seconds_dsl": found.seconds_dsl,
+    }
 
 
 def _said(record: dict[str, Any]) -> str:

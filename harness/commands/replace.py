@@ -334,7 +334,7 @@ def _task(name: str, task: Mapping[str, Any]) -> str:
     rows = [("0%", "original", original), *((f"{100 * p['fraction']:.4g}%", "programs", p) for p in task["curve"])]
     cells = [(share, what, f"{p['accuracy']:.1%}", _span(p, "accuracy", "{:.1%}".format)) for share, what, p in rows]
     cells.append(("", "guessing", f"{task['random']:.1%}", ""))
-    title = f"task {name}: {task['questions']} questions"
+    title = f"task {name}: {task['questions']} question" + "s" * (task["questions"] != 1)
     return f"{title}\n" + output.table(cells, ("heads", "attention", "accuracy", "95% interval"), (True, False, True, True))
 
 

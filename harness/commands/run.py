@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.cli import positive
+from harness.errors import UsageError
+from search.llm.options import add_options, llm_settings
 
 if TYPE_CHECKING:
     from harness.session import Session
+    from search.llm.proposer import LLMProposer
+    from search.llm.start import Opened
 
 EVALUATIONS = 400_000
+PROPOSERS = ("library", "grammar", "llm")
 TARGET_HELP = "demo (default), a Hugging Face id, or a model folder"
 TEXT_HELP = "demo (default), a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id"
 
@@ -25,13 +31,22 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default: 0)")
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
-    parser.add_argument("--evaluations", type=positive(), default=EVALUATIONS, help="programs scored at most, over all heads")
-    parser.add_argument("--workers", type=positive(), help="local processes (default: one for each core)")
+    parser.add_argument(
+        "--evaluations",
+        type=positive(),
+        default=EVALUATIONS,
+        help=f"programs scored at most, over all heads (default: {EVALUATIONS})",
+    )
+    parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")
     parser.add_argument("--executor", metavar="URL", help="dask://HOST:PORT instead of local processes")
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")
     parser.add_argument("--max-tokens", type=positive(), default=96, help="texts are cut at so many tokens (default: 96)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for reading the model")
     parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline, by name or folder")
+    parser.add_argument(
+        "--proposers", type=_proposers, metavar="NAMES", help="who proposes: library, grammar, llm (default: all; llm needs --llm)"
+    )
+    add_options(parser)
 
 
 def main(args: Namespace) -> int:
@@ -42,35 +57,113 @@ def main(args: Namespace) -> int:
 
     started = time.monotonic()
     path = Path(args.out or f"runs/{Path(args.target).name}")
-    session = begin_run(args, path)
+    opened = _open_llm(args)
+    proposers = args.proposers or (PROPOSERS if opened else PROPOSERS[:2])
+    if ("llm" in proposers) != (opened is not None):
+        raise UsageError("--proposers llm and --llm MODEL need each other")
+    session = begin_run(args, path, _extra(opened, proposers))
     folder, settings = session.folder, session.settings
     if folder.has("result.json"):
         output.note(f"{path}: this run is finished; its result follows")
-        return _show(args, session, folder.read("result.json"))
-    rows = tuple(layer * session.description["model"]["heads"] + head for layer, head in settings["heads"])
-    plan = Plan(rows, settings["seed"], settings["evaluations"], library_size=settings["library_size"])
+        _show(args, session, folder.read("result.json"))
+        return _verdict(folder.read("result.json"))
+    per_layer = session.description["model"]["heads"]
+    rows = tuple(layer * per_layer + head for layer, head in settings["heads"])
+    plan = Plan(rows, settings["seed"], settings["evaluations"], library_size=settings["library_size"], proposers=tuple(proposers))
+    if args.llm_dry_run and opened is not None:
+        return _dry_run(args, session, opened, rows)
     prepared = time.monotonic() - started
     workers = args.workers or cores()
-    with executor(args.executor, workers) as pool, board() as report:
-        campaign = Campaign(folder, plan, pool, workers, report, args.seconds)
+    with ExitStack() as stack:
+        pool = stack.enter_context(executor(args.executor, workers))
+        proposer = _proposer(session, opened, stack) if opened else None
+        report = stack.enter_context(board())
+        campaign = Campaign(folder, plan, pool, workers, report, proposer, args.seconds)
         complete = campaign.run({**session.names, "seed": settings["seed"]})
     phases = {"preparation": prepared, **campaign.spent}
     known = folder.read("timing.json")["phases"] if folder.has("timing.json") else {}  # of the parts before an interruption
-    phases = {name: round(known.get(name, 0.0) + seconds, 2) for name, seconds in phases.items()}
+    phases = {name: round(known.get(name, 0.0) + phases.get(name, 0.0), 2) for name in {**known, **phases}}
     folder.write("timing.json", {"seconds": round(sum(phases.values()), 1), "phases": phases})
     if not complete:
         output.note(f"stopped early; go on with the same command and --out {path}")
-    _show(args, session, folder.read("result.json" if complete else "partial.json"))
+    outcome = folder.read("result.json" if complete else "partial.json")
+    _show(args, session, outcome)
     output.note(f"see more with: headscript show {path}, headscript report {path}")
-    return 0
+    return _verdict(outcome)
 
 
-def _show(args: Namespace, session: Session, outcome: dict[str, Any]) -> int:
+def _show(args: Namespace, session: Session, outcome: dict[str, Any]) -> None:
     from harness.overview import run_table, with_time
+    from search.llm.options import describe
 
     outcome = with_time(session, outcome)
     if args.json:
         output.document(outcome)
+        return
+    print(run_table(outcome))
+    if "llm" in outcome:
+        print(*describe(outcome["llm"]), sep="\n")
+
+
+def _verdict(outcome: dict[str, Any]) -> int:
+    """1 where language models were asked in vain and the user did not allow it."""
+    reason = outcome.get("llm", {}).get("verdict")
+    if reason:
+        output.note(reason)
+    return 1 if reason else 0
+
+
+def _proposers(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(","))
+    if unknown := [n for n in names if n not in PROPOSERS]:
+        raise ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(PROPOSERS)}")
+    return tuple(n for n in PROPOSERS if n in names)
+
+
+def _open_llm(args: Namespace) -> Opened | None:
+    """Names, keys and prices are checked before anything expensive."""
+    from search.llm.start import open_llm
+
+    try:
+        settings = llm_settings(args)
+        return None if settings is None else open_llm(settings, args.target, args.prompt, dry_run=args.llm_dry_run)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
+def _extra(opened: Opened | None, proposers: tuple[str, ...]) -> dict[str, Any]:
+    """Settings of the proposers, for the run folder."""
+    from search.llm.settings import to_record
+
+    extra: dict[str, Any] = {"proposers": list(proposers)}
+    return {**extra, "llm": to_record(opened.settings)} if opened else extra
+
+
+def _proposer(session: Session, opened: Opened, stack: ExitStack) -> LLMProposer:
+    """The proposer with a sandbox of its own, in which what is lifted is validated."""
+    from functools import partial
+
+    from sandbox import Sandbox
+    from search.validate import lift_and_validate
+
+    texts, causal = session.texts("fit"), session.description["model"]["causal"]
+    jail = stack.enter_context(Sandbox())
+    translate = partial(lift_and_validate, texts=texts, causal=causal, sandbox=jail)
+    proposer = opened.proposer(session.folder.path / "llm", translate, output.note)
+    stack.callback(proposer.close)
+    return proposer
+
+
+def _dry_run(args: Namespace, session: Session, opened: Opened, rows: tuple[int, ...]) -> int:
+    from dataclasses import asdict
+
+    from search.consult import baselines, task
+    from search.llm.start import dry_run
+
+    simple = baselines(session.folder, rows)
+    found = dry_run(opened, [task(session.folder, row, 0, simple[row], {}) for row in rows])
+    if args.json:
+        output.document(asdict(found))
     else:
-        print(run_table(outcome))
+        print(found.text())
     return 0

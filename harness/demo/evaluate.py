@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import sys
 from collections import Counter, defaultdict
 from dataclasses import astuple, dataclass, fields
@@ -132,6 +133,18 @@ def head_masses(model: Any, encoded: list[list[int]]) -> dict[tuple[int, int], M
     return {(layer, head): Masses(*mass) for layer, heads in enumerate(means) for head, mass in enumerate(heads)}
 
 
+def said_twice(encoded: list[list[int]], chance: random.Random, length: int = 60) -> list[list[int]]:
+    """The first `length` tokens of each text in random order, twice, after its first token: only copying predicts that.
+
+    On such sequences `after_same` is the usual measure of an induction head (Olsson et al. 2022).
+    """
+    found = []
+    for ids in encoded:
+        fragment = chance.sample(ids[1 : length + 1], min(length, len(ids) - 1))
+        found.append([ids[0], *fragment, *fragment])
+    return found
+
+
 def accuracy(model: Any, tokenizer: Any, asked: list[dict[str, Any]]) -> float:
     """The share of the questions whose right choice has the least mean loss per token."""
     right = 0
@@ -156,11 +169,13 @@ def main() -> None:
     print(f"  unigram  {perplexity(unigram_losses(known, asked, len(tokenizer))):7.2f}")
     questions = rows(folder / "stories.jsonl")
     print(f"accuracy on {len(questions)} story questions: {accuracy(model, tokenizer, questions):.2f} (by chance 0.25)")
-    print("mean attention mass on validation texts")
-    print("  head  " + "  ".join(field.name for field in fields(Masses)))
+    print("mean attention mass on validation texts, and of induction on their first 60 tokens shuffled and said twice")
+    print("  head  " + "  ".join(field.name for field in fields(Masses)) + "  induction")
+    twice = head_masses(model, said_twice(asked, random.Random(0)))
     for (layer, head), masses in head_masses(model, asked).items():
         numbers = zip(fields(Masses), astuple(masses), strict=True)
-        print(f"  L{layer}H{head}  " + "  ".join(f"{mass:{len(field.name)}.2f}" for field, mass in numbers))
+        columns = [f"{mass:{len(field.name)}.2f}" for field, mass in numbers]
+        print(f"  L{layer}H{head}  " + "  ".join(columns) + f"  {twice[layer, head].after_same:9.2f}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from dsl.text import Text
+from dsl.text import Text, plain_text
 
 
 def run_python(source: str, text: Text) -> np.ndarray:
@@ -65,3 +66,8 @@ def doc_of(text: Text) -> list[Any]:
     for token, w in zip(doc, text.words, strict=True):
         token.head = doc[w.head]
     return doc
+
+
+def with_plain_word_starts(text: Text) -> Text:
+    """The text with the word starts that its token strings alone tell, as a printed function sees it."""
+    return replace(text, word_start=plain_text(text.tokens).word_start)

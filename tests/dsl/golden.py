@@ -1,6 +1,6 @@
 """THE table of golden programs: what each must give on a small text. Parser, evaluator, lifter and harness tests share it.
 
-    for golden in GOLDEN: pattern = evaluate(parse(golden.program), Batch([golden.text], golden.causal))[0]  # == golden.expected
+for golden in GOLDEN: pattern = evaluate(parse(golden.program), Batch([golden.text], golden.causal))[0]  # == golden.expected
 """
 
 from __future__ import annotations
@@ -60,7 +60,9 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("first", "when k == 0 add 1", STORY, _FIRST),
     Golden("self", "when q == k set 2", STORY, _EYE),
     Golden("previous", "when dist == 1 add 0.6", STORY, _PREVIOUS),
-    Golden("previous and first", "when dist == 1 add 0.75\nwhen k == 0 add 0.25", STORY, _normalised(0.75 * _PREVIOUS + 0.25 * _FIRST)),
+    Golden(
+        "previous and first", "when dist == 1 add 0.75\nwhen k == 0 add 0.25", STORY, _normalised(0.75 * _PREVIOUS + 0.25 * _FIRST)
+    ),
     Golden("next", "when dist == -1 add 1", PIECES, np.eye(6, k=1), causal=False),
     Golden("masked next", "when dist == -1 add 1", STORY, np.zeros((5, 5))),
     Golden("distance", "add exp(-0.5 * abs(dist))", STORY, _normalised(np.exp(-0.5 * abs(_Q - _K)), False), causal=False),
@@ -74,26 +76,65 @@ GOLDEN: tuple[Golden, ...] = (
         STORY,
         _normalised(_ONES * [0, 0, 0, 1, 0]),
     ),
-    Golden("word start", "when k == nearest(p <= q: word_start(p)) add 1", PIECES, _cells(6, (0, 0), (1, 0), (2, 0), (3, 0), (4, 4), (5, 5))),
+    Golden(
+        "word start",
+        "when k == nearest(p <= q: word_start(p)) add 1",
+        PIECES,
+        _cells(6, (0, 0), (1, 0), (2, 0), (3, 0), (4, 4), (5, 5)),
+    ),
     Golden("nothing found", 'when k == nearest(p < q: text(p) == ".") add 1', STORY, _cells(5, (4, 3))),
-    Golden("special", "when special(k) and not special(q) add 1", PIECES, _normalised(_cells(6, *((q, k) for q in range(1, 5) for k in (0, 5))), False), False),
+    Golden(
+        "special",
+        "when special(k) and not special(q) add 1",
+        PIECES,
+        _normalised(_cells(6, *((q, k) for q in range(1, 5) for k in (0, 5))), False),
+        False,
+    ),
     Golden("missing is not equal to nothing", 'when text(q - 1) != "x" and dist == 0 add 1', STORY, np.diag([0.0, 1, 1, 1, 1])),
     Golden("not of missing", 'when not text(q - 1) == "x" and dist == 0 add 1', STORY, _EYE),
-    Golden("missing values do not act", "add 1\nwhen k == 0 set 5 / q", STORY, _normalised(np.where(_K == 0, np.divide(5, _Q, out=_ONES * 1, where=_Q > 0), 1.0))),
-    Golden("default", "when k == default(nearest(p < q: punctuation(p)), 0) add 1", STORY, _cells(5, (0, 0), (1, 0), (2, 0), (3, 0), (4, 3))),
+    Golden(
+        "missing values do not act",
+        "add 1\nwhen k == 0 set 5 / q",
+        STORY,
+        _normalised(np.where(_K == 0, np.divide(5, _Q, out=_ONES * 1, where=_Q > 0), 1.0)),
+    ),
+    Golden(
+        "default",
+        "when k == default(nearest(p < q: punctuation(p)), 0) add 1",
+        STORY,
+        _cells(5, (0, 0), (1, 0), (2, 0), (3, 0), (4, 3)),
+    ),
     Golden("later set wins", "add 1\nwhen k == 0 set 3", STORY, _normalised(np.where(_K == 0, 3.0, 1.0))),
     Golden("scale", "add 1\nwhen dist == 0 scale 4", STORY, _normalised(_ONES + 3 * _EYE)),
     Golden("max and min", "add 1\nwhen k == 0 max 3\nwhen k == 1 min 0.5", STORY, _normalised(_ONES * [3, 0.5, 1, 1, 1])),
     Golden("negative is zero", "add 1\nwhen k == 0 add -2", STORY, _normalised(_ONES * [0, 1, 1, 1, 1])),
-    Golden("normalize", "when k == 0 add 3\nwhen dist == 0 add 1\nnormalize\nwhen k == 0 add 1", STORY, _normalised(_normalised(3 * _FIRST + _EYE) + _FIRST)),
-    Golden("else", "when punctuation(k) { add 3 } else when k == 0 { add 2 } else { add 1 }", STORY, _normalised(_ONES * [2, 1, 1, 3, 1])),
+    Golden(
+        "normalize",
+        "when k == 0 add 3\nwhen dist == 0 add 1\nnormalize\nwhen k == 0 add 1",
+        STORY,
+        _normalised(_normalised(3 * _FIRST + _EYE) + _FIRST),
+    ),
+    Golden(
+        "else",
+        "when punctuation(k) { add 3 } else when k == 0 { add 2 } else { add 1 }",
+        STORY,
+        _normalised(_ONES * [2, 1, 1, 3, 1]),
+    ),
     Golden("guards are decided on entry", "when weight == 0 { add 1\n add 1 } else { set 9 }", STORY, _normalised(_ONES)),
     Golden("let keeps weights", "when k == 0 add 1\nlet old = weight\nadd 1\nset old", STORY, _FIRST),
-    Golden("weight elsewhere", "when k == 0 add 2\nwhen dist == 1 add weight(q, 0) / 2", STORY, _normalised(2 * _FIRST + _PREVIOUS)),
+    Golden(
+        "weight elsewhere", "when k == 0 add 2\nwhen dist == 1 add weight(q, 0) / 2", STORY, _normalised(2 * _FIRST + _PREVIOUS)
+    ),
     Golden("choice", "add 2 if k == 0 else 1", STORY, _normalised(_ONES + _FIRST)),
     Golden("count", 'add 1 + count(p < k: text(p) == "▁the")', STORY, _normalised(_ONES * [1, 1, 2, 2, 2])),
     Golden("parts of speech", 'when pos(q) == "VERB" and pos(k) == "NOUN" add 1', TAGGED, _cells(6, (3, 2)), causal=False),
     Golden("to the head", "when word(k) == head(q) and dist != 0 add 1", TAGGED, _cells(6, (1, 2), (2, 3), (4, 3)), causal=False),
-    Golden("children", "when any(w in children(q): w == word(k)) add 1", TAGGED, _normalised(_cells(6, (2, 1), (3, 2), (3, 4)), False), causal=False),
+    Golden(
+        "children",
+        "when any(w in children(q): w == word(k)) add 1",
+        TAGGED,
+        _normalised(_cells(6, (2, 1), (3, 2), (3, 4)), False),
+        causal=False,
+    ),
     Golden("unaligned", "when not aligned(q) and k == 0 set 1", TAGGED, _cells(6, (0, 0), (5, 0)), causal=False),
 )

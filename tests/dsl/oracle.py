@@ -143,9 +143,9 @@ def value(node: Any, scope: dict[str, Any], weights: np.ndarray, text: Text) -> 
         case Not(item):
             return not of(item)
         case And(items):
-            return all([of(i) for i in items])
+            return all(of(i) for i in items)
         case Or(items):
-            return any([of(i) for i in items])
+            return any(of(i) for i in items)
         case IfElse(test, then, other):
             return of(then) if of(test) else of(other)
         case Find(which, over, guard):

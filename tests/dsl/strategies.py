@@ -1,7 +1,7 @@
 """Random texts and random well-sorted programs for property tests.
 
-Constants are sums of few powers of two, so that rearranged sums and products are exact in float64 and float32 alike: two programs of
-one meaning give the same guards, not guards that differ in the last bit.
+Constants are sums of few powers of two, so that rearranged sums and products are exact in float64 and float32 alike: two programs
+of one meaning give the same guards, not guards that differ in the last bit.
 """
 
 from __future__ import annotations
@@ -190,7 +190,9 @@ def guards(draw: st.DrawFn, scope: _Scope, depth: int, weights: bool = False) ->
             right = draw(positions(scope, max(depth - 1, 0)) | st.sampled_from(WHOLE).map(Num))
             return Compare(draw(st.sampled_from(OPS)), draw(positions(scope, max(depth - 1, 0))), right)
         case 3:
-            return Compare(draw(st.sampled_from(("==", "!="))), draw(strings(scope, depth)), Str(draw(st.sampled_from(TOKENS + POS))))
+            return Compare(
+                draw(st.sampled_from(("==", "!="))), draw(strings(scope, depth)), Str(draw(st.sampled_from(TOKENS + POS)))
+            )
         case 4:
             values = draw(st.lists(st.sampled_from(TOKENS + POS), min_size=1, max_size=4))
             return Member(draw(strings(scope, depth)), tuple(values))

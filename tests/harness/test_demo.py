@@ -81,11 +81,14 @@ def test_the_model_knows_far_more_than_token_frequencies(demo, told):
 
 def test_some_heads_are_recognisable(demo, told):
     model, tokenizer = demo
-    heads = evaluate.head_masses(model, evaluate.encode(tokenizer, told["validation"])).values()
+    encoded = evaluate.encode(tokenizer, told["validation"])
+    heads = evaluate.head_masses(model, encoded)
+    twice = evaluate.head_masses(model, evaluate.said_twice(encoded, random.Random(1)))
+    uniform = sum(1 / (q + 1) for ids in encoded for q in range(2, len(ids))) / sum(len(ids) - 2 for ids in encoded)
     assert len(heads) == 16
-    assert max(head.previous for head in heads) > 0.5
-    assert max(head.first for head in heads) > 0.3
-    assert max(head.after_same for head in heads) > 0.2
+    assert max(head.previous for head in heads.values()) > 8 * uniform
+    assert max(head.first for head in heads.values()) > 15 * uniform
+    assert max(head.after_same for head in twice.values()) > 0.5
 
 
 def test_questions_go_on_a_demo_text_and_fit_the_context(demo, told):
@@ -271,6 +274,13 @@ def test_masses_equal_a_double_loop(tokenizer):
         for place, total in sums.items():
             queries = again if place in ("same", "after_same") else late
             assert getattr(masses, place) == pytest.approx(float(total[layer, head]) / queries, abs=1e-5)
+
+
+def test_said_twice_is_a_shuffled_beginning_and_the_same_again():
+    (found,) = evaluate.said_twice([[9, 1, 2, 3, 4, 5, 6, 7]], random.Random(0), length=5)
+    assert found[0] == 9
+    assert found[1:6] == found[6:] != [1, 2, 3, 4, 5]
+    assert sorted(found[1:6]) == [1, 2, 3, 4, 5]
 
 
 @torch.inference_mode()

@@ -13,7 +13,7 @@ PROGRAMS = {
     "same token": 'when text(q) != "." {\n    when same(text) add 1\n} else {\n    when dist < 4 add 0.25\n}\nwhen k == 0 add 0.2\nnormalize',
     "mixed": "when true add exp(-0.2 * dist)\nwhen dist == 0 scale 2",
 }
-WORDS = ["▁the", "▁cat", "▁dog", "▁sat", "▁ran", "▁by", "▁tree", "▁a", ".", ",", "</script>", "&amp;", "▁big", "<0x0A>", "ly", "é"]
+WORDS = ["▁the", "▁cat", "▁cat", ".", "▁dog", "▁sat", "▁ran", "▁by", "▁tree", "▁a", ".", ",", "</script>", "&amp;", "▁big", "<0x0A>", "ly", "é"]
 NOTE = "test: 2 texts cut at 48 tokens"
 
 
