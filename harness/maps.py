@@ -19,7 +19,10 @@ TERMINAL_LEVELS = (0, 95, 135, 175, 215, 255)  # of the 6 x 6 x 6 cube in 256 co
 
 
 def style_of(stream: TextIO) -> str:
-    """"truecolor", "256" or "plain": plain unless the stream is a terminal that shows colour (https://no-color.org)."""
+    """How to draw on a stream: "truecolor", "256" or "plain".
+
+    Plain unless it is a terminal that shows colour (https://no-color.org).
+    """
     if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM", "dumb") == "dumb":
         return "plain"
     if "utf" not in (stream.encoding or "").lower():
@@ -32,7 +35,9 @@ def side_by_side(matrices: Sequence[tuple[str, np.ndarray]], style: str) -> list
 
     Shades go by the square root of the weight, so that small weights stay visible.
     """
-    maps = [plain(m[:MOST_ROWS, :MOST_ROWS]) if style == "plain" else coloured(m[:MOST_ROWS, :MOST_ROWS], style) for _, m in matrices]
+    maps = [
+        plain(m[:MOST_ROWS, :MOST_ROWS]) if style == "plain" else coloured(m[:MOST_ROWS, :MOST_ROWS], style) for _, m in matrices
+    ]
     widths = [min(len(m), MOST_ROWS) for _, m in matrices]
     space = " " * GAP
     titles = space.join(title[:width].ljust(width) for (title, _), width in zip(matrices, widths, strict=True))

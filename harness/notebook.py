@@ -1,5 +1,7 @@
 """A finished run in a notebook: heads and programs that show themselves, attention as viewers of attention take it.
 
+Here `bertviz` and `circuitsvis` stand for what they import:
+
     run = Run("runs/demo")
     run                          # a table
     run.head("L2H3")             # scores and program

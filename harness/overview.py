@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from harness.session import Session
 
 WIDTH = 80
+KIND = 18  # letters of a kind that are shown
 COMPACT = 40  # heads beyond which the table leaves the library's IoU and the proposer out
 
 
@@ -32,7 +33,7 @@ def run_table(outcome: dict[str, Any]) -> str:
     header = ["head", "kind", "rules", "fit", "select", "test", "lib"]
     rows = []
     for r in records:
-        row = [_name(r), r["kind"], r["rules"], *(_iou(r["iou"][s]) for s in SPLITS), r["library_program"]]
+        row = [_name(r), output.cut(r["kind"], KIND), r["rules"], *(_iou(r["iou"][s]) for s in SPLITS), r["library_program"]]
         rows.append(row if many else [*row, _iou(r["library_iou"]["test"]), r["proposer"]])
     if not many:
         header += ["lib test", "proposer"]
@@ -46,8 +47,12 @@ def _library(outcome: dict[str, Any]) -> str:
     lines = [f"library of {len(outcome['library'])}: heads served, program"]
     for p in outcome["library"]:
         start = f"{p['id'].ljust(left)}  {len(p['heads']):>3}  "
-        lines.append(start + output.cut(p["program"], WIDTH - len(start)))
+        lines.append(start + output.cut(_one_line(p["program"]), WIDTH - len(start)))
     return "\n".join(lines)
+
+
+def _one_line(program: str) -> str:
+    return "; ".join(line.strip() for line in program.splitlines()).replace("{; ", "{ ").replace("; }", " }")
 
 
 def _means(outcome: dict[str, Any]) -> str:
@@ -96,7 +101,8 @@ def head_page(session: Session, record: dict[str, Any], stream: TextIO | None = 
         _program(record["program"]),
         "\n".join(line for i, sentence in enumerate(english(program), 1) for line in _hanging(f"{i}. ", sentence)),
         output.table(scores, ("IoU", *SPLITS), (False, True, True, True)),
-        "archive front\n" + output.table(front, ("complexity", "rules", "fit", "select", "proposer"), (True, True, True, True, False)),
+        "archive front\n"
+        + output.table(front, ("complexity", "rules", "fit", "select", "proposer"), (True, True, True, True, False)),
         _maps(session, record, maps.style_of(stream or sys.stdout)),
     ]
     return "\n\n".join(parts)

@@ -21,7 +21,7 @@ from search.problem import Problem
 MARKERS = ("▁", "Ġ", "##")
 SENTENCE_ENDS = frozenset(".!?。！？")
 RARE = 4  # tokens that occur less often in the texts are reachable through their classes only
-MOST_TOKENS = 320
+MOST_TOKENS = 240
 POSITIONS = {-1: "{} - 1", 0: "{}", 1: "{} + 1"}
 VIEWS = ((0, 0), (0, -1), (0, 1), (-1, 0))  # shifts of the query and of the key whose conditions are scored together
 

@@ -42,7 +42,7 @@ class IncrementalEvaluator:
             if known is None:
                 known = self.readable[s] = _readable(s)
             if not known:
-                return self._plain(program)
+                return self.plain(program)
         same = 0
         for new, old in zip(statements, self.last, strict=False):
             if new is not old and new != old:
@@ -87,7 +87,8 @@ class IncrementalEvaluator:
         self.kept[key] = values
         return values
 
-    def _plain(self, program: Program) -> float:
+    def plain(self, program: Program) -> float:
+        """The same by a full evaluation."""
         problem = self.problem
         starts = problem.rows[problem.texts[:-1]]
         pattern = problem.pack(evaluate(program, problem.batch))

@@ -27,7 +27,7 @@ class Effort:
     tokens_per_side: int = 12
     candidates: int = 60  # per ranking, tried by exact line search
     trial_texts: int = 24  # texts of the line search; the best few are tried on all texts
-    steps: int = 20  # gradient steps after each change
+    steps: int = 16  # gradient steps after each change
     spare: int = 2  # rules grown beyond the limit and pruned again
     token_cost: float = 5e-5  # IoU that a token of a set has to be worth
     least_gain: float = 4e-4  # IoU that a rule has to be worth

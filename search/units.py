@@ -170,15 +170,11 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
     names = list(texts)
     means = iou([texts[t][2] for t in names], problem, list(heads)).mean((1, 2)) if names else np.zeros(0)
     order = np.argsort(-means, kind="stable")[:KEPT]
-    candidates = [
-        {
-            "program": names[i],
-            "rules": len(texts[names[i]][1].rules()),
-            "proposer": texts[names[i]][0],
-            "fit": round(float(means[i]), 6),
-        }
-        for i in order
-    ]
+    candidates = []
+    for i in order:
+        proposer, root, program = texts[names[i]]
+        fit = round(float(means[i]), 6)
+        candidates.append({"program": names[i], "rules": len(program.rules()), "proposer": proposer, "root": root, "fit": fit})
     select = 0.0
     if names:  # for the progress report alone
         best = texts[candidates[0]["program"]][2]

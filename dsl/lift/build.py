@@ -776,6 +776,18 @@ def _pinned(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
     return None
 
 
+def _pinned_word(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
+    """(x, rest of the guard) if the guard fixes the word variable to the word x."""
+    var = Name(over.var)
+    parts = conjuncts(guard)
+    for i, part in enumerate(parts):
+        if isinstance(part, Compare) and part.op == "==" and var in (part.left, part.right) and part.left != part.right:
+            x = part.right if part.left == var else part.left
+            if over.var not in free_names(x):
+                return x, refold(substitute(and_(*parts[:i], *parts[i + 1 :]), {over.var: x}))
+    return None
+
+
 def within(x: Expr, over: Range) -> Expr:
     """x is one of the positions of the range."""
     low = over.low if over.low is not None else ZERO
@@ -855,6 +867,15 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
             return holds
         inside = ONE if kind == "count" else refold(substitute(value, {over.var: x}))
         return if_(holds, inside, empty)
+    if over.domain is not None and kind in ("any", "count", "sum"):
+        fixed = _pinned_word(over, guard)
+        if fixed is not None:
+            x, rest = fixed
+            there = Aggregate("any", over, Compare("==", Name(over.var), x))
+            if rest != TRUE or kind != "any":
+                here: Expr = ONE if kind != "sum" or value is None else refold(substitute(value, {over.var: x}))
+                holds = and_(there, rest)
+                return holds if kind == "any" else if_(holds, here, ZERO)
     inner, outer = _outside_variable(over, guard)
     if outer:
         below = quantified(kind, over, and_(*inner), value)

@@ -326,6 +326,10 @@ class Expressions(Statements):
                 return value_of("guard", not_(found) if isinstance(op, ast.NotIn) else found)
         if isinstance(a, RowView) or isinstance(b, RowView):
             a, b = self.row_array(a), self.row_array(b)
+        for x, y in ((a, b), (b, a)):
+            if isinstance(x, Opaque) and x.name.startswith("token:") and sort_of(y) == "text":
+                same = member(expr(y), x.name[6:].split(" "))
+                return value_of("guard", not_(same) if isinstance(op, ast.NotEq | ast.IsNot) else same)
         if isinstance(a, Arr) or isinstance(b, Arr):
             return self.elementwise(lambda x, y: self.compare_values(op, x, y), a, b)
         ua, ub = self.unbox(a), self.unbox(b)
@@ -689,6 +693,16 @@ class Expressions(Statements):
                     return of[slice(index.low, index.high, index.step)] if isinstance(index, Slice) else of[index]
                 if isinstance(index, S):
                     return element(self, constant(tuple(of)), index)
+            case Opaque("encoding" | "encodings"):
+                return self.attribute(of, index) if index == "input_ids" else self.refuse("this part of the encoding")
+            case Opaque("batch"):
+                if index == 0 or (isinstance(index, tuple) and index[0] == 0 and index[1] == Slice(None, None, None)):
+                    return Opaque("ids")
+                if isinstance(index, tuple) and index[0] == 0:
+                    return self.item(Opaque("ids"), index[1])
+                return self.refuse("this part of the encoding")
+            case Opaque("ids"):
+                return self.item(self.iterable(of), index)
             case Opaque(name):
                 return Opaque(name)
             case Builtin() if of.name.startswith("typing"):
@@ -728,6 +742,10 @@ class Expressions(Statements):
                 return dict_values(self, value, "keys")
             case DictSlot(ref, key):
                 return self.iterable(dict_get(self, self.unbox(ref), key, Seq()))
+            case Opaque("ids"):
+                return mapped(self, lambda p: S("id", Call("text", (p,))))
+            case Opaque("batch"):
+                return constant((Opaque("ids"),))
             case Doc():
                 v = self.var("w")
                 return Seq((Over((Range(v, None, None, Call("words", ())),), TRUE, S("word", Name(v))),))

@@ -268,7 +268,7 @@ class Machine:
         elif b.lineage.get(a.id) == len(a.log) and a.dims == b.dims:
             old, new, guard = a, b, not_(cond)
         else:
-            return Conflict(cond, a, b)
+            return self.chosen_array(cond, a, b)
         taken = new.lineage[old.id]
         merged = self.array(old.dims, old.init, old.base)
         merged.log = list(old.log)
@@ -276,6 +276,22 @@ class Machine:
         element = CondEl(self.fresh(), guard)
         for entry in new.log[taken:]:
             merged.log.append(Entry((*entry.path[: len(self.path)], element, *entry.path[len(self.path) :]), *_rest(entry)))
+        return merged
+
+    def chosen_array(self, cond: Expr, a: Arr, b: Arr) -> Any:
+        """Two arrays of different origin: the longer history, overwritten by the other where that is the one."""
+        from dsl.lift.values import X0, X1, number, sort_of
+
+        if len(a.dims) != len(b.dims) or sort_of(a.init) != "number" or sort_of(b.init) != "number":
+            return Conflict(cond, a, b)
+        old, new, guard = (b, a, cond) if len(b.log) >= len(a.log) else (a, b, not_(cond))
+        merged = self.array(old.dims, old.init, old.base)
+        merged.log = list(old.log)
+        merged.lineage = {**old.lineage, old.id: len(old.log)}
+        merged.rows = old.rows
+        index = (X0, X1)[: len(old.dims)]
+        value = number(self.cell(new, index))  # type: ignore[attr-defined]
+        merged.log.append(Entry((*self.path, CondEl(self.fresh(), guard)), "set", index, value, self.line))
         return merged
 
     def array(self, dims: tuple[Expr, ...], init: Any, base: int | None = None, is_list: bool = False) -> Arr:

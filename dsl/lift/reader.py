@@ -12,10 +12,9 @@ from dsl.lift.build import TooMuch, new_budget, size_of
 from dsl.lift.emit import Emitter
 from dsl.lift.finish import finished
 from dsl.lift.machine import Conflict, Machine, Undefined
-from dsl.lift.values import Arr, Builtin, Func, Opaque, Refusal, RowView, S
+from dsl.lift.values import Arr, Builtin, Func, Opaque, Refusal, RowView
 from dsl.lift.words import Words
-from dsl.lift.sequences import mapped
-from dsl.nodes import Call, Program, walk
+from dsl.nodes import Program, walk
 
 LONGEST_SOURCE = 60_000
 MAX_RULES = 400
@@ -36,18 +35,15 @@ class Lifter(Words):
         self.try_base = 0
 
     def builtin(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
-        if name.startswith("tokens."):
-            return self.tokens(name[7:], args)
+        if name.startswith(("tokens.", "encoding.", "ids.")):
+            return self.tokenizer_call(name, of, args, keywords)
+        if name.startswith("sentence."):
+            return Opaque("string")
         if name.startswith("compare."):
             ops = {"equal": ast.Eq(), "not_equal": ast.NotEq(), "greater": ast.Gt(), "greater_equal": ast.GtE(), "less": ast.Lt(),
                    "less_equal": ast.LtE()}  # fmt: skip
             return self.elementwise(lambda x, y: self.compare_values(ops[name[8:]], x, y), *args)
         return super().builtin(name, of, args, keywords)
-
-    def tokens(self, name: str, args: list[Any]) -> Any:
-        if name == "tokenize":
-            return self.refuse("tokenizer.tokenize: special tokens would be missing")
-        return self.box(mapped(self, lambda p: S("text", Call("text", (p,)))))
 
 
 def lift(source: str) -> Lifted:

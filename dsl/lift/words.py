@@ -84,6 +84,8 @@ class Words(Arrays):
                 return Builtin("dict." + name, of)
             case Arr() | RowView():
                 return self.array_attribute(of, name, of)
+            case S("id"):
+                return Builtin("ids.item", of)
             case Opaque():
                 return self.opaque_attribute(of, name)
             case Sentence():
@@ -179,17 +181,91 @@ class Words(Arrays):
         return Builtin("arr." + name, of)
 
     def opaque_attribute(self, of: Opaque, name: str) -> Any:
-        if of.name == "tokenizer" and name in ("convert_ids_to_tokens", "tokenize"):
-            return Builtin("tokens." + name)
-        if of.name == "tokenizer" and name.endswith("_token"):
-            return self.refuse(f"tokenizer.{name}: programs see tokens, not the tokenizer's settings")
-        if of.name == "encoding" and name in ("tokens", "word_ids", "offset_mapping"):
-            if name == "tokens":
-                return Builtin("tokens.tokens")
-            return self.refuse(f"the tokenizer's {name}")
-        if of.name == "ids" and name == "shape":
-            return (1, S("number", N))
-        return of if of.name != "sentence" else Opaque("string")
+        match of.name:
+            case "tokenizer":
+                if name.endswith("_token") or name in ("all_special_tokens",):
+                    return self.special_tokens(name)
+                if name == "all_special_ids":
+                    return self.refuse("the numbers of tokens")
+                if name.endswith("_id") or name in ("vocab", "vocab_size"):
+                    return self.refuse("the numbers of tokens")
+                return Builtin("tokens." + name)
+            case "encoding" | "encodings":
+                if name in ("input_ids", "data"):
+                    return Opaque("ids" if of.name == "encoding" else "batch") if name == "input_ids" else of
+                return Builtin("encoding." + name, of)
+            case "ids" | "batch":
+                if name == "shape":
+                    return (S("number", N),) if of.name == "ids" else (1, S("number", N))
+                return Builtin("ids." + name, of)
+        return of if of.name != "sentence" else Builtin("sentence." + name)
+
+    def special_tokens(self, name: str) -> Any:
+        roles = {
+            "cls_token": ("[CLS]", "<s>"), "sep_token": ("[SEP]", "</s>"), "bos_token": ("<s>", "<|endoftext|>", "<|begin_of_text|>"),
+            "eos_token": ("</s>", "<|endoftext|>"), "pad_token": ("[PAD]", "<pad>"), "unk_token": ("[UNK]", "<unk>", "<|endoftext|>"),
+        }  # fmt: skip
+        if name == "all_special_tokens":
+            from dsl.text import SPECIAL
+
+            return tuple(sorted(SPECIAL))
+        if name not in roles:
+            return self.refuse(f"tokenizer.{name}")
+        return Opaque("token:" + " ".join(roles[name]))
+
+    def tokenizer_call(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
+        """What programs do with the tokenizer, its encoding and its ids."""
+        kind, short = name.split(".", 1)
+        if kind == "tokens":
+            if keywords.get("add_special_tokens") is False:
+                self.refuse("tokens without the special ones")
+            match short:
+                case "convert_ids_to_tokens":
+                    if args and isinstance(args[0], S):
+                        return S("text", args[0].e) if args[0].sort == "id" else self.refuse("the numbers of tokens")
+                    known = self.unbox(args[0]) if args else None
+                    if isinstance(known, Seq) and known.segments:
+                        return self.box(self.each(known, lambda v: S("text", expr(v))))
+                    return self.box(mapped(self, lambda p: S("text", Call("text", (p,)))))
+                case "call" | "encode_plus" | "batch_encode_plus":
+                    batch = keywords.get("return_tensors") is not None or not isinstance(args[0] if args else None, Opaque)
+                    return Opaque("encodings" if batch else "encoding")
+                case "encode":
+                    return Opaque("batch" if keywords.get("return_tensors") is not None else "ids")
+                case "tokenize":
+                    return self.refuse("tokenizer.tokenize leaves out the special tokens")
+            return self.refuse(f"tokenizer.{short} has no counterpart")
+        if kind == "encoding":
+            match short:
+                case "tokens":
+                    return self.box(mapped(self, lambda p: S("text", Call("text", (p,)))))
+                case "word_ids":
+                    return self.box(mapped(self, self.word_number))
+                case "to":
+                    return of
+                case "get" if args and args[0] == "input_ids":
+                    return self.opaque_attribute(of, "input_ids")
+            return self.refuse(f"the encoding's {short} has no counterpart")
+        if kind == "ids":
+            match short:
+                case "tolist" | "numpy" | "cpu" | "detach" | "long" | "copy":
+                    return of
+                case "item":
+                    return of
+                case "squeeze" | "flatten" | "ravel" | "view" | "reshape":
+                    return Opaque("ids")
+                case "size" | "numel":
+                    if args or short == "numel":
+                        return 1 if args == [0] and of.name == "batch" else S("number", N)
+                    return (S("number", N),) if of.name == "ids" else (1, S("number", N))
+        return self.refuse(f"{name} has no counterpart")
+
+    def word_number(self, p: Expr) -> Any:
+        """The number of a token's word, counted by word starts; None for special tokens."""
+        v = self.var()
+        start = and_(Call("word_start", (Name(v),)), not_(Call("special", (Name(v),))))
+        number_of = arith("-", quantified("count", Range(v, None, p), start), ONE)
+        return self.merge(Call("special", (p,)), None, S("number", number_of))
 
     # --- words --------------------------------------------------------------------------------------------------
 

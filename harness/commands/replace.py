@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
+from textwrap import fill as wrap
 from typing import TYPE_CHECKING, Any
 
 from harness import output
@@ -312,7 +313,7 @@ def page(result: Mapping[str, Any]) -> str:
     lines += ["", _curve(result, told), ""]
     for name, task in result["tasks"].items():
         lines += [_task(name, task), ""]
-    return "\n".join([*lines, *(f"note: {line}" for line in result["notes"])])
+    return "\n".join([*lines, *(wrap(f"note: {line}", 80, subsequent_indent="  ") for line in result["notes"])])
 
 
 def _curve(result: Mapping[str, Any], told: bool) -> str:

@@ -12,7 +12,9 @@ from harness.cli import positive
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--out", metavar="FILE", help="the page (default: RUN/report.html)")
-    parser.add_argument("--texts", type=positive(), metavar="N", help="texts shown with their matrices (default: as many as keep it small, up to 4)")
+    parser.add_argument(
+        "--texts", type=positive(), metavar="N", help="texts shown with their matrices (default: as many as keep it small, up to 4)"
+    )
     parser.add_argument("--figures", metavar="DIR", help="also write the maps, the curves and the best heads as SVG files")
 
 

@@ -14,8 +14,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    from harness.session import open_run, outcome_of
     from harness.overview import head_page, run_table, with_time
+    from harness.session import open_run, outcome_of
 
     session = open_run(args.run)
     outcome = with_time(session, outcome_of(session))

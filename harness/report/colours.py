@@ -10,14 +10,35 @@ from functools import cache
 from math import cos, pi, radians, sin
 
 STEPS = 65
-KINDS = {  # hue in degrees; None: grey. The kinds of search.finish.kind
-    "previous token": 252,
-    "first token": 75,
-    "self": 150,
-    "same token": 328,
-    "next token": 208,
-    "uniform": 25,
-    "mixed": None,
+# Two letters, hue in degrees (None: grey) and lightness of each kind of head (search.patterns). Kinds alike have hues alike; the
+# letters tell them apart.
+KINDS: dict[str, tuple[str, float | None, float]] = {
+    "previous token": ("PT", 252, 0.80),
+    "previous token, else first": ("PF", 262, 0.72),
+    "second to last token": ("P2", 272, 0.85),
+    "neighbours": ("NB", 240, 0.88),
+    "next token": ("NT", 225, 0.76),
+    "recency": ("RE", 200, 0.80),
+    "recency, first token": ("RF", 190, 0.70),
+    "first token": ("FT", 80, 0.82),
+    "first token and self": ("FS", 105, 0.86),
+    "last token": ("LT", 65, 0.72),
+    "special tokens": ("SP", 92, 0.74),
+    "self": ("SE", 150, 0.80),
+    "duplicate, else self": ("DS", 165, 0.72),
+    "same token": ("ST", 330, 0.80),
+    "same token before": ("SB", 345, 0.72),
+    "induction": ("IN", 358, 0.86),
+    "similar tokens": ("SI", 318, 0.88),
+    "punctuation": ("PU", 25, 0.80),
+    "last punctuation": ("LP", 38, 0.70),
+    "line break": ("LB", 50, 0.86),
+    "capital letters": ("CL", 15, 0.88),
+    "word start": ("WS", 295, 0.80),
+    "word starts": ("WW", 305, 0.72),
+    "same word": ("SW", 285, 0.87),
+    "uniform": ("UN", 125, 0.84),
+    "mixed": ("MI", None, 0.80),
 }
 
 
@@ -50,15 +71,14 @@ def at(scale: Sequence[str], value: float) -> str:
 
 
 def kind(name: str) -> str:
-    """The colour of a kind of head, light enough for dark text on it."""
-    hue = KINDS.get(name)
-    return oklch(0.80, 0.0 if hue is None else 0.105, hue or 0)
+    """The colour of a kind of head, light enough for dark text on it; grey for a kind that has none."""
+    _, hue, lightness = KINDS.get(name, ("", None, 0.80))
+    return oklch(lightness, 0.0 if hue is None else 0.105, hue or 0)
 
 
 def letters(name: str) -> str:
-    """Two letters that tell kinds apart without their colours."""
-    words = name.split()
-    return (words[0][0] + words[1][0] if len(words) > 1 else name[:2]).upper()
+    """Two letters that stand for a kind."""
+    return KINDS[name][0] if name in KINDS else name[:2].upper()
 
 
 def library(index: int) -> str:

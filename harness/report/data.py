@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness.report import colours
 from harness.report.matrices import SCALE, Shown, pack, shared_window, shown
-from search.folder import SPLITS
 
 if TYPE_CHECKING:
     from harness.session import Session
@@ -24,7 +23,8 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
     own = [programs.add(r["program"]) for r in records]
     library = [programs.add(p["program"]) for p in outcome["library"]]
     place = {p["id"]: i for i, p in enumerate(outcome["library"])}
-    kinds = list(dict.fromkeys([*colours.KINDS, *(r["kind"] for r in records)]))
+    used = {r["kind"] for r in records}
+    kinds = [*(k for k in colours.KINDS if k in used), *sorted(used - colours.KINDS.keys())]
     return {
         "name": session.folder.path.resolve().name,
         "target": outcome["target"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import copysign, sqrt
+from math import ceil, copysign, sqrt
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,9 +44,11 @@ def heads(outcome: dict[str, Any], model: dict[str, Any], by_kind: bool = False)
     cell, left, top = 30.0, 44.0, 14.0
     columns, rows = model["heads"], model["layers"]
     kinds = [k for k in colours.KINDS if any(r["kind"] == k for r in outcome["heads"])]
-    height = top + rows * cell + 76
+    height = top + rows * cell + 62 + 15 * max(1, ceil(len(kinds) / 2) if by_kind else 1)
     width = max(left + columns * cell + 12, 300)
-    drawing = Drawing(width, height, f"{outcome['target']}: {'kind of each head' if by_kind else 'IoU of each head with its program'}")
+    drawing = Drawing(
+        width, height, f"{outcome['target']}: {'kind of each head' if by_kind else 'IoU of each head with its program'}"
+    )
     for record in outcome["heads"]:
         x, y = left + record["head"] * cell, top + (rows - 1 - record["layer"]) * cell
         iou = record["iou"]["test"]
@@ -63,11 +65,13 @@ def heads(outcome: dict[str, Any], model: dict[str, Any], by_kind: bool = False)
     drawing.text(14, top + rows * cell / 2, "layer", 11, "middle", INK, -90)
     if by_kind:
         for i, name in enumerate(kinds):
-            x, y = left + (i % 3) * 88, base + 10 + (i // 3) * 15
+            x, y = left + (i % 2) * 130, base + 10 + (i // 2) * 15
             drawing.rect(x, y, 10, 10, colours.kind(name))
-            drawing.text(x + 14, y + 9, name, 9)
+            drawing.text(x + 14, y + 9, f"{colours.letters(name)} {name}", 9)
     else:
-        scale(drawing, left, base + 12, colours.sequential(False), [(t, t) for t in (0, 0.25, 0.5, 0.75, 1)], "IoU × 100 in the cells")
+        scale(
+            drawing, left, base + 12, colours.sequential(False), [(t, t) for t in (0, 0.25, 0.5, 0.75, 1)], "IoU × 100 in the cells"
+        )
     return drawing
 
 
@@ -103,7 +107,9 @@ def replacement(measured: dict[str, Any]) -> Drawing:
     at = [x(100 * c["fraction"]) for c in curve]
     if len(band) == len(curve):
         low, high = zip(*band, strict=True)
-        edge = [(a, y(v)) for a, v in zip(at, low, strict=True)] + [(a, y(v)) for a, v in reversed(list(zip(at, high, strict=True)))]
+        edge = [(a, y(v)) for a, v in zip(at, low, strict=True)] + [
+            (a, y(v)) for a, v in reversed(list(zip(at, high, strict=True)))
+        ]
         drawing.polygon(edge, ONE, 0.16)
     entries = []
     for name, colour in zip(lines, (ONE, TWO, THREE, FOUR, MUTED), strict=False):
@@ -128,7 +134,9 @@ def single_head(session: Session, record: dict[str, Any], split: str = "test") -
     true = store.matrix(record["layer"], record["head"], index)[:n, :n].astype(program.dtype)
     label, size, gap, top = 70.0, n * CELL, 18.0, 96.0
     iou = record["iou"][split]
-    drawing = Drawing(label + 3 * size + 2 * gap + 8, top + size + 40, f"L{record['layer']}H{record['head']}, IoU {iou:.3f} on {split}")
+    drawing = Drawing(
+        label + 3 * size + 2 * gap + 8, top + size + 40, f"L{record['layer']}H{record['head']}, IoU {iou:.3f} on {split}"
+    )
     for i, (name, matrix) in enumerate((("model", true), ("program", program), ("program − model", program - true))):
         left = label + i * (size + gap)
         drawing.text(left, 14, name, 12, fill=INK)

@@ -26,7 +26,9 @@ class Drawing:
 
     def line(self, points: Sequence[tuple[float, float]], colour: str, width: float = 1.5, dash: str = "") -> None:
         path = " ".join(f"{_short(x)},{_short(y)}" for x, y in points)
-        self._add("polyline", points=path, fill="none", stroke=colour, stroke_width=width, **({"stroke_dasharray": dash} if dash else {}))
+        self._add(
+            "polyline", points=path, fill="none", stroke=colour, stroke_width=width, **({"stroke_dasharray": dash} if dash else {})
+        )
 
     def polygon(self, points: Sequence[tuple[float, float]], fill: str, opacity: float) -> None:
         self._add("polygon", points=" ".join(f"{_short(x)},{_short(y)}" for x, y in points), fill=fill, fill_opacity=opacity)
@@ -35,14 +37,32 @@ class Drawing:
         self._add("circle", cx=x, cy=y, r=radius, fill=fill)
 
     def text(
-        self, x: float, y: float, content: str, size: float = 10, anchor: str = "start", fill: str = MUTED, turn: float = 0, font: str = FONT
+        self,
+        x: float,
+        y: float,
+        content: str,
+        size: float = 10,
+        anchor: str = "start",
+        fill: str = MUTED,
+        turn: float = 0,
+        font: str = FONT,
     ) -> None:
         turned = {"transform": f"rotate({_short(turn)} {_short(x)} {_short(y)})"} if turn else {}
-        attributes = {"x": x, "y": y, "font_size": size, "text_anchor": anchor, "fill": fill, "font_family": font, **turned}
+        attributes: dict[str, float | str] = {
+            "x": x,
+            "y": y,
+            "font_size": size,
+            "text_anchor": anchor,
+            "fill": fill,
+            "font_family": font,
+            **turned,
+        }
         self.shapes.append(f"<text {_attributes(attributes)}>{escape(_printable(content))}</text>")
 
     def __str__(self) -> str:
-        size = f'width="{_short(self.width)}" height="{_short(self.height)}" viewBox="0 0 {_short(self.width)} {_short(self.height)}"'
+        size = (
+            f'width="{_short(self.width)}" height="{_short(self.height)}" viewBox="0 0 {_short(self.width)} {_short(self.height)}"'
+        )
         head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">\n<title>{escape(_printable(self.title))}</title>'
         return "\n".join([head, *self.shapes, "</svg>\n"])
 

@@ -61,10 +61,9 @@ function paintMap() {
     cell.style.color = inkOn(paint);
     cell.textContent = label;
   }
-  const used = new Set(DATA.heads.map((h) => h.kind));
   $("map-legend").replaceChildren(...{
     iou: () => [ramp("seq", [0, 0.25, 0.5, 0.75, 1], (t) => t), el("span", { class: "unit" }, "IoU on test; cells: × 100")],
-    kind: () => DATA.kinds.filter(([k]) => used.has(k)).map(([k, letters, paint]) => swatch(paint, `${letters} ${k}`)),
+    kind: () => DATA.kinds.map(([k, letters, paint]) => swatch(paint, `${letters} ${k}`)),
     library: () => DATA.library.filter((p) => p.heads.length).map((p) => swatch(p.colour, p.id)),
   }[mapMode]());
 }

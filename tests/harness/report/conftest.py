@@ -1,6 +1,7 @@
 """A run folder made without a search: programs of known patterns, attention that resembles them, a result with their scores."""
 
 import random
+from itertools import pairwise
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,10 +11,33 @@ PROGRAMS = {
     "previous token": "when dist == 1 add 0.7\nwhen k == 0 add 0.3",
     "first token": 'when k == 0 add 2\nwhen dist == 0 add 0.5\nwhen row > 2 and text(k) in {".", "▁cat"} scale 2',
     "self": "when dist == 0 add 1\nwhen dist == 2 add 0.5\nwhen row == 0 and k == 0 set 1",
-    "same token": 'when text(q) != "." {\n    when same(text) add 1\n} else {\n    when dist < 4 add 0.25\n}\nwhen k == 0 add 0.2\nnormalize',
+    "same token": (
+        'when text(q) != "." {\n    when same(text) add 1\n} else {\n    when dist < 4 add 0.25\n}\nwhen k == 0 add 0.2\nnormalize'
+    ),
     "mixed": "when true add exp(-0.2 * dist)\nwhen dist == 0 scale 2",
 }
-WORDS = ["▁the", "▁cat", "▁cat", ".", "▁dog", "▁sat", "▁ran", "▁by", "▁tree", "▁a", ".", ",", "</script>", "&amp;", "▁big", "<0x0A>", "ly", "é"]
+WORDS = [
+    *[
+        "▁the",
+        "▁cat",
+        "▁cat",
+        "▁dog",
+        "▁sat",
+        "▁ran",
+        "▁by",
+        "▁tree",
+        "▁a",
+        "▁big",
+        ".",
+        ".",
+        ",",
+        "ly",
+        "é",
+        "<0x0A>",
+        "</script>",
+        "&amp;",
+    ]
+]
 NOTE = "test: 2 texts cut at 48 tokens"
 
 
@@ -30,7 +54,14 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
     kinds[: len(PROGRAMS)] = list(PROGRAMS)[: len(kinds)]
     folder.start(
         {
-            "settings": {"target": "abc", "text": "def", "heads": [[0, 0]] * len(kinds), "seed": 3, "max_tokens": 96, "annotator": None},
+            "settings": {
+                "target": "abc",
+                "text": "def",
+                "heads": [[0, 0]] * len(kinds),
+                "seed": 3,
+                "max_tokens": 96,
+                "annotator": None,
+            },
             "names": {"target": "tiny <model>", "text": "stories", "annotator": None},
             "model": {"layers": layers, "heads": heads, "causal": causal, "windows": [None] * layers},
             "versions": {"python": "3.11.9", "numpy": "2.0"},
@@ -46,31 +77,30 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
         at = 0
         for text in here:
             n, batch = len(text), Batch([text], causal)
+            true = {kind: evaluate(parse(program), batch)[0] for kind, program in PROGRAMS.items()}
             for h, kind in enumerate(kinds):
                 noise = rng.dirichlet(np.full(n, 0.3), n) * batch.allowed[0]
-                mixed = 0.8 * evaluate(parse(PROGRAMS[kind]), batch)[0] + 0.2 * noise / np.maximum(noise.sum(-1, keepdims=True), 1e-9)
-                rows[h, at : at + n * n] = mixed.ravel()
+                noise /= np.maximum(noise.sum(-1, keepdims=True), 1e-9)
+                rows[h, at : at + n * n] = (0.8 * true[kind] + 0.2 * noise).ravel()
             at += n * n
         file = path / "attention" / f"{split}.npy"
         file.parent.mkdir(exist_ok=True)
         np.save(file, rows)
         folder.write(f"attention/{split}.json", {"path": str(file), "layers": layers, "heads": heads, "lengths": lengths})
         patterns[split] = rows
+        starts = np.cumsum([0, *(n * n for n in lengths)])
         for kind, program in PROGRAMS.items():
+            mine = np.concatenate([evaluate(parse(program), Batch([text], causal)).ravel() for text in here])
             for h in range(len(kinds)):
-                values, at = [], 0
-                for text in here:
-                    n = len(text)
-                    true, mine = rows[h, at : at + n * n].astype(float), evaluate(parse(program), Batch([text], causal))[0].ravel()
-                    values.append(float(np.minimum(true, mine).sum() / np.maximum(true, mine).sum()))
-                    at += n * n
-                iou[split, kind, h] = np.array(values)
+                parts = [(rows[h, a:b].astype(float), mine[a:b]) for a, b in pairwise(starts)]
+                iou[split, kind, h] = np.array([np.minimum(a, b).sum() / np.maximum(a, b).sum() for a, b in parts])
     library = ["previous token", "first token", "mixed"]
     records = []
+    parsed = {kind: parse(program) for kind, program in PROGRAMS.items()}
+    front = sorted(PROGRAMS, key=lambda p: complexity(parsed[p]))
     for h, kind in enumerate(kinds):
-        program = parse(PROGRAMS[kind])
+        program = parsed[kind]
         served = max(library, key=lambda p: iou["select", p, h].mean())
-        front = sorted(PROGRAMS, key=lambda p: complexity(parse(PROGRAMS[p])))
         records.append(
             {
                 "layer": h // heads,
@@ -88,9 +118,9 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                 "proposer": "grammar",
                 "front": [
                     {
-                        "program": str(parse(PROGRAMS[p])),
-                        "rules": len(parse(PROGRAMS[p]).rules()),
-                        "complexity": complexity(parse(PROGRAMS[p])),
+                        "program": str(parsed[p]),
+                        "rules": len(parsed[p].rules()),
+                        "complexity": complexity(parsed[p]),
                         "fit": round(float(iou["fit", p, h].mean()), 6),
                         "select": round(float(iou["select", p, h].mean()), 6),
                         "proposer": "grammar",
@@ -113,10 +143,10 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
             "library": [
                 {
                     "id": f"P{i + 1}",
-                    "program": str(parse(PROGRAMS[p])),
+                    "program": str(parsed[p]),
                     "heads": [[r["layer"], r["head"]] for r in records if r["library_program"] == f"P{i + 1}"],
-                    "rules": len(parse(PROGRAMS[p]).rules()),
-                    "complexity": complexity(parse(PROGRAMS[p])),
+                    "rules": len(parsed[p].rules()),
+                    "complexity": complexity(parsed[p]),
                     "proposer": "grammar",
                 }
                 for i, p in enumerate(library)
@@ -147,7 +177,9 @@ def replacement():
             "heads": max(1, round(6 * f)),
             "increase_percent": 40 * f**2,
             "increase_percent_interval": [30 * f**2, 50 * f**2],
-            "baselines": {name: {"increase_percent": scale * f**2} for name, scale in (("uniform", 900), ("previous", 500), ("mean", 300))},
+            "baselines": {
+                name: {"increase_percent": scale * f**2} for name, scale in (("uniform", 900), ("previous", 500), ("mean", 300))
+            },
         }
         for f in (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
     ]

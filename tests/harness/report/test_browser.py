@@ -130,7 +130,9 @@ def shown_number(browser, name):
 
 def test_the_map_shows_every_head_and_the_means(page, run):
     outcome = run.folder.read("result.json")
-    cells = page.execute_script("return [...document.querySelectorAll('#map button')].map(b => [b.dataset.head, b.textContent, b.style.background])")
+    cells = page.execute_script(
+        "return [...document.querySelectorAll('#map button')].map(b => [b.dataset.head, b.textContent, b.style.background])"
+    )
     scale = colours.sequential(False)
     for name, label, ground in cells:
         record = next(r for r in run.records if f"L{r['layer']}H{r['head']}" == name)
@@ -141,7 +143,9 @@ def test_the_map_shows_every_head_and_the_means(page, run):
     for value in (outcome["mean_iou"]["test"], *outcome["interval"], outcome["library_mean_iou"]["test"]):
         assert f"{value:.3f}" in figures
     page.find_element("css selector", "#map-mode input[value=kind]").find_element("xpath", "..").click()
-    labels = dict(page.execute_script("return [...document.querySelectorAll('#map button')].map(b => [b.dataset.head, b.textContent])"))
+    labels = dict(
+        page.execute_script("return [...document.querySelectorAll('#map button')].map(b => [b.dataset.head, b.textContent])")
+    )
     assert labels == {f"L{r['layer']}H{r['head']}": colours.letters(r["kind"]) for r in run.records}
     assert all(r["kind"] in text(page, "#map-legend") for r in run.records)
 
@@ -179,7 +183,9 @@ def test_cells_show_weights_and_rules(page, run):
     for view, q, k in (("true", 7, 0), ("program", 9, 9), ("difference", 10, 4)):
         point_at(page, view, q, k)
         sign = {"<0x0A>": "↵"}
-        assert [text(page, "#cell-query"), text(page, "#cell-key")] == [sign.get(t, t.replace("▁", "·")) for t in (here.tokens[q], here.tokens[k])]
+        assert [text(page, "#cell-query"), text(page, "#cell-key")] == [
+            sign.get(t, t.replace("▁", "·")) for t in (here.tokens[q], here.tokens[k])
+        ]
         assert abs(shown_number(page, "true") - true[q, k]) <= 0.0006
         assert abs(shown_number(page, "program") - pattern[q, k]) <= 0.0006
         assert abs(shown_number(page, "difference") - (pattern - true)[q, k]) <= 0.0006
@@ -190,7 +196,10 @@ def test_cells_show_weights_and_rules(page, run):
             near = {colours.at(scale, np.sqrt(max(matrix[q, k] + d, 0))) for d in (-1e-4, 0, 1e-4)}
             assert pixel(page, name, q, k) in near
         difference = (pattern - true)[q, k]
-        near = {colours.at(two_sided, (np.sign(d) * np.sqrt(abs(d)) + 1) / 2) for d in (difference - 2e-4, difference, difference + 2e-4)}
+        near = {
+            colours.at(two_sided, (np.sign(d) * np.sqrt(abs(d)) + 1) / 2)
+            for d in (difference - 2e-4, difference, difference + 2e-4)
+        }
         assert pixel(page, "difference", q, k) in near
     assert {i for i in range(len(lines)) if rules[i].any()} == set(range(len(lines)))  # else the test shows little
     point_at(page, "true", 2, 8)
@@ -198,7 +207,9 @@ def test_cells_show_weights_and_rules(page, run):
 
 
 def test_another_text_and_the_library_program(page, run):
-    record = next(r for r in run.records if r["program"] not in {str(parse(p["program"])) for p in run.folder.read("result.json")["library"]})
+    record = next(
+        r for r in run.records if r["program"] not in {str(parse(p["program"])) for p in run.folder.read("result.json")["library"]}
+    )
     library = {p["id"]: p["program"] for p in run.folder.read("result.json")["library"]}
     open_head(page, record)
     from selenium.webdriver.support.ui import Select
@@ -277,7 +288,14 @@ def test_replacement_spending_and_settings(page, run):
     assert len(rows) == 6 and rows[2].startswith("25%+2.5%") and "+56%" in rows[2]
     assert "8.00 → 8.20 (+2.5%)" in text(page, "#replacement-line")
     about = text(page, "#about")
-    for part in ("total tokens34,567", "total usd0.25", "python3.11.9", "seed3", "same behaviour80", "test: 2 texts cut at 48 tokens"):
+    for part in (
+        "total tokens34,567",
+        "total usd0.25",
+        "python3.11.9",
+        "seed3",
+        "same behaviour80",
+        "test: 2 texts cut at 48 tokens",
+    ):
         assert part in about
 
 
@@ -308,7 +326,9 @@ def test_light_dark_and_narrow(page):
         assert ground() != light
     finally:
         page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
-    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False})
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": False}
+    )
     try:
         page.refresh()
         until(page, "document.documentElement.dataset.ready === 'yes'")

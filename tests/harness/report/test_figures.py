@@ -30,7 +30,7 @@ def test_maps_show_every_head(run, figures):
     for record in run.records:
         assert f"{100 * record['iou']['test']:.0f}" in shown
     assert {colours.kind(r["kind"]) for r in run.records} <= {e.get("fill") for e in figures["kinds"].iter(f"{SVG}rect")}
-    assert {r["kind"] for r in run.records} <= set(texts(figures["kinds"]))
+    assert {f"{colours.letters(r['kind'])} {r['kind']}" for r in run.records} <= set(texts(figures["kinds"]))
 
 
 def test_a_head_is_drawn_cell_by_cell(run, figures):

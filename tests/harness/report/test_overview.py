@@ -40,7 +40,7 @@ def test_the_table_has_every_head_and_the_means(run, capsys):
     for record in run.records:
         row = next(line for line in text.splitlines() if line.startswith(f"L{record['layer']}H{record['head']}"))
         values = [f"{record['iou'][s]:.3f}" for s in ("fit", "select", "test")]
-        assert values == re.findall(r"\d\.\d{3}", row)[:3] and record["library_program"] in row and record["kind"] in row
+        assert values == re.findall(r"\d\.\d{3}", row)[:3] and record["library_program"] in row and record["kind"][:17] in row
     outcome = run.folder.read("result.json")
     for figure in (outcome["mean_iou"]["test"], *outcome["interval"], outcome["library_mean_iou"]["test"]):
         assert f"{figure:.3f}" in text
@@ -50,7 +50,10 @@ def test_the_table_has_every_head_and_the_means(run, capsys):
 def test_many_heads_and_long_names_stay_within_80_columns(run):
     outcome = run.folder.read("result.json")
     outcome["target"] = "someone/" + "a-very-long-name-" * 8
-    record = {**outcome["heads"][0], "kind": "previous token", "proposer": "exchange", "rules": 40}
+    record = {**outcome["heads"][0], "kind": "previous token, else first", "proposer": "exchange", "rules": 40}
+    outcome["heads"] = [{**record, "layer": 10, "head": i + 10, "library_program": "P16"} for i in range(30)]
+    assert re.search(r"^L10H39 .* exchange$", run_table(outcome), re.M)  # whole rows
+    assert max(map(len, run_table(outcome).splitlines())) <= 80
     outcome["heads"] = [{**record, "layer": i // 12, "head": i % 12} for i in range(144)]
     text = run_table(outcome)
     assert max(map(len, text.splitlines())) <= 80 and len(re.findall(r"^L\d+H\d+ ", text, re.M)) == 144

@@ -1,0 +1,137 @@
+"""What the benchmarks measure on: a model's heads on the three splits of a text, in a run folder like that of `headscript run`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from harness.commands.run import EVALUATIONS, TARGET_HELP, TEXT_HELP
+from search.executors import cores, executor
+from search.folder import SPLITS, RunFolder
+
+SHARED = Path(__file__).parents[2] / "shared"  # models and texts that do not ship with the project
+FEW = 4  # heads of a quick look
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A run folder with texts and patterns, the rows of the heads in question, and what their names are."""
+
+    path: str
+    heads: tuple[int, ...]
+    per_layer: int
+    seed: int
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(Path(self.path))
+
+    def name(self, head: int) -> str:
+        return "L{}H{}".format(*divmod(head, self.per_layer))
+
+
+def parser(description: str, heads: str = "all") -> ArgumentParser:
+    """The arguments that all benchmarks share. `heads`: all, or `few` for some that are spread over the model."""
+    found = ArgumentParser(description=description.splitlines()[0])
+    here = (SHARED / "models/stories260K").exists()
+    found.add_argument("--target", default=str(SHARED / "models/stories260K") if here else "demo", help=TARGET_HELP)
+    found.add_argument("--text", default=str(SHARED / "data/tinystories") if here else "demo", help=TEXT_HELP)
+    found.add_argument("--heads", default=heads, help=f"all, few ({FEW} heads), L2, L2H3, or several with commas (default: {heads})")
+    found.add_argument("--max-tokens", type=int, default=96, help="texts are cut at so many tokens (default: 96)")
+    found.add_argument("--evaluations", type=int, default=EVALUATIONS, help="programs scored at most by a search over all heads")
+    found.add_argument("--seed", type=int, default=0)
+    found.add_argument("--workers", type=int, default=cores(), help="local processes (default: one for each core)")
+    return found
+
+
+@contextmanager
+def opened(args: Namespace, run: str | None = None) -> Iterator[Bench]:
+    """The run folder of a finished run, if one is given, else a temporary one for the target and text of the arguments."""
+    from harness.session import begin_run, open_run
+    from harness.targets import load_target, parse_heads
+
+    if run is not None:
+        session = open_run(run)
+        for split in SPLITS:
+            session.store(split)
+        yield _bench(session, args.heads)
+        return
+    with TemporaryDirectory() as folder:
+        wanted = args.heads
+        if wanted == "few":
+            target = load_target(args.target)
+            every = parse_heads("all", target.layers, target.heads)
+            chosen = every[len(every) // (2 * FEW) :: max(1, len(every) // FEW)][:FEW]
+            wanted = ",".join("L{}H{}".format(*h) for h in chosen)
+        settings = {**vars(args), "heads": wanted, "annotator": None, "device": "cpu", "library_size": 16}
+        session = begin_run(Namespace(**settings), Path(folder) / "run")
+        yield _bench(session, "all")
+
+
+def _bench(session: Any, wanted: str) -> Bench:
+    from harness.targets import parse_heads
+
+    model = session.description["model"]
+    heads = [tuple(h) for h in session.settings["heads"]]
+    if wanted == "few":
+        heads = heads[len(heads) // (2 * FEW) :: max(1, len(heads) // FEW)][:FEW]
+    elif wanted != "all":
+        named = parse_heads(wanted, model["layers"], model["heads"])
+        heads = [h for h in heads if h in named]
+    rows = tuple(layer * model["heads"] + head for layer, head in heads)
+    return Bench(str(session.folder.path), rows, model["heads"], session.settings["seed"])
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one piece of work gave, and the seconds of one core that it took."""
+
+    value: Any
+    seconds: float
+
+
+def each(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int, what: str) -> list[Done]:
+    """work(*job) for every job, in local processes; results in the order of the jobs. Progress goes to stderr."""
+    with executor(None, workers) as pool:
+        tasks = [pool.submit(_timed, work, job) for job in jobs]
+        found = []
+        for i, task in enumerate(tasks):
+            found.append(task.result())
+            print(f"\r{what}: {i + 1}/{len(jobs)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return found
+
+
+def _timed(work: Callable[..., Any], job: tuple[Any, ...]) -> Done:
+    started = time.process_time()
+    value = work(*job)
+    return Done(value, time.process_time() - started)
+
+
+def best_on_select(bench: Bench, head: int, programs: Sequence[str]) -> tuple[str, dict[str, float]]:
+    """The program of highest IoU on `select`, and its mean IoU on each split."""
+    from search import units
+
+    select = units.score(bench.path, programs, "select", [head]).mean((1, 2))
+    chosen = programs[int(np.argmax(select))]
+    return chosen, {split: float(units.score(bench.path, [chosen], split, [head]).mean()) for split in SPLITS}
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table: the first column to the left, the others to the right."""
+    widths = [max(len(str(r[i])) for r in (header, *rows)) for i in range(len(header))]
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))) + " |"
+
+    rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
+    return "\n".join([line(header), rule, *map(line, rows)])
