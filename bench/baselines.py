@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from bench.targets import Bench, Done, best_on_select, each, opened, parser, table
+from bench.targets import Bench, Done, best_on_select, each, opened, parser, say, table
 from search.folder import SPLITS
 
 KEPT = 10  # programs per head and chunk of random programs that are looked at on `select`
@@ -151,17 +151,22 @@ def searched(bench: Bench, evaluations: int, workers: int) -> tuple[dict[str, An
     with executor(None, workers) as pool:
         campaign = Campaign(bench.folder, Plan(bench.heads, bench.seed, evaluations), pool, workers, _report)
         campaign.run({})
-    print(file=sys.stderr)
     return bench.folder.read("result.json"), (time.perf_counter() - started) * min(workers, len(bench.heads))
 
 
 def _report(phase: str, done: int, total: int, figures: dict[str, Any]) -> None:
-    print(f"\rsearch, {phase}: {done}/{total}   ", end="", file=sys.stderr, flush=True)
+    say(f"search, {phase}: {done}/{total}")
 
 
 def row(name: str, iou: Sequence[dict[str, float]], rules: Sequence[int], evaluations: float, seconds: float) -> dict[str, Any]:
     mean = {split: float(np.mean([x[split] for x in iou])) for split in SPLITS}
-    return {"method": name, **mean, "rules": float(np.median(rules)), "evaluations": round(evaluations), "seconds": round(seconds, 1)}
+    return {
+        "method": name,
+        **mean,
+        "rules": float(np.median(rules)),
+        "evaluations": round(evaluations),
+        "seconds": round(seconds, 1),
+    }
 
 
 def chosen(name: str, bench: Bench, programs: Sequence[Sequence[str]], evaluations: float, seconds: float) -> dict[str, Any]:
@@ -185,9 +190,17 @@ def main() -> None:
 
         print(json.dumps(rows, indent=1))
         return
-    print(f"{len(bench.heads)} heads of {args.run or args.target}; mean IoU; evaluations per head; seconds of one core for all heads\n")
+    print(
+        f"{len(bench.heads)} heads of {args.run or args.target}; mean IoU; evaluations per head; seconds of one core for all heads\n"
+    )
     cells = [
-        [r["method"], *(f"{r[s]:.3f}" for s in SPLITS), f"{r['rules']:g}" if r["rules"] else "", f"{r['evaluations']:,}", f"{r['seconds']:,.0f}"]
+        [
+            r["method"],
+            *(f"{r[s]:.3f}" for s in SPLITS),
+            f"{r['rules']:g}" if r["rules"] else "",
+            f"{r['evaluations']:,}",
+            f"{r['seconds']:,.0f}",
+        ]
         for r in rows
     ]
     print(table(("", *SPLITS, "rules", "evaluations", "seconds"), cells))

@@ -262,7 +262,11 @@ def show(rows: list[dict[str, Any]]) -> None:
     what = "adds" if compared else "loss"
     print(
         f"softmax over {np.median([r['parameters'] for r in rows]):.0f} parameters per head, mean IoU; "
-        + ("adds: test IoU that a group of features adds to the program" if compared else "the rest: loss of test IoU without a group")
+        + (
+            "adds: test IoU that a group of features adds to the program"
+            if compared
+            else "the rest: loss of test IoU without a group"
+        )
         + "\n"
     )
     header = ["head", *(["kind", "program", "gap"] if compared else []), *SPLITS, *GROUPS]

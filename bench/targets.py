@@ -45,7 +45,9 @@ def parser(description: str, heads: str = "all") -> ArgumentParser:
     here = (SHARED / "models/stories260K").exists()
     found.add_argument("--target", default=str(SHARED / "models/stories260K") if here else "demo", help=TARGET_HELP)
     found.add_argument("--text", default=str(SHARED / "data/tinystories") if here else "demo", help=TEXT_HELP)
-    found.add_argument("--heads", default=heads, help=f"all, few ({FEW} heads), L2, L2H3, or several with commas (default: {heads})")
+    found.add_argument(
+        "--heads", default=heads, help=f"all, few ({FEW} heads), L2, L2H3, or several with commas (default: {heads})"
+    )
     found.add_argument("--max-tokens", type=int, default=96, help="texts are cut at so many tokens (default: 96)")
     found.add_argument("--evaluations", type=int, default=EVALUATIONS, help="programs scored at most by a search over all heads")
     found.add_argument("--seed", type=int, default=0)
@@ -106,9 +108,14 @@ def each(work: Callable[..., Any], jobs: Sequence[tuple[Any, ...]], workers: int
         found = []
         for i, task in enumerate(tasks):
             found.append(task.result())
-            print(f"\r{what}: {i + 1}/{len(jobs)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+            say(f"{what}: {i + 1}/{len(jobs)}")
     return found
+
+
+def say(text: str) -> None:
+    """Progress, on a terminal alone."""
+    if sys.stderr.isatty():
+        print(f"\r{text:60}", end="", file=sys.stderr, flush=True)
 
 
 def _timed(work: Callable[..., Any], job: tuple[Any, ...]) -> Done:
@@ -131,7 +138,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(str(r[i])) for r in (header, *rows)) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))) + " |"
+        return (
+            "| "
+            + " | ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True)))
+            + " |"
+        )
 
     rule = "|" + "|".join("-" * (w + 2) if i == 0 else "-" * (w + 1) + ":" for i, w in enumerate(widths)) + "|"
     return "\n".join([line(header), rule, *map(line, rows)])

@@ -1,7 +1,7 @@
 """IoU of P patterns with H heads on T texts as one pass over the targets, by numba on a processor or by torch on a GPU.
 
 IoU = (S - L1) / (S + L1), S the sum of both masses, so all it takes is the L1 distance of every pattern to every target. Targets
-are read once, in half precision, and widened in pieces that stay in the cache while all patterns are compared with them.
+are read once, in half precision, text by text; four heads and a piece of all patterns stay in the caches while they are compared.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numba import njit
 
 from search.problem import Problem
 
-PIECE = 1024  # cells widened at once: four heads of them fit into a first-level cache
+PIECE = 1024  # cells compared at once: those of four heads and a pattern fit into a first-level cache
 
 
 def overlaps(patterns: np.ndarray, problem: Problem, heads: Sequence[int], device: str | None = None) -> np.ndarray:
@@ -30,10 +30,14 @@ def overlaps(patterns: np.ndarray, problem: Problem, heads: Sequence[int], devic
     elif problem.targets.dtype == np.float16:
         distance = np.zeros((len(patterns), len(heads), len(problem)))
         mass = np.zeros((len(heads), len(problem)))
-        rows = np.asarray(problem.row_source)
-        for at in range(0, len(heads), 4):  # a memory map is read four heads at a time
-            four = np.stack([problem.targets[h] for h in heads[at : at + 4]]).view(np.uint16)
-            _distances(patterns, four, rows, problem.rows, problem.texts, distance[:, at : at + 4], mass[at : at + 4])
+        chosen = np.asarray(heads)
+        cells = problem.rows[problem.texts]
+        for t, first in enumerate(problem.texts[:-1]):
+            whole = np.asarray(problem.targets[chosen, problem.offsets[t] : problem.offsets[t + 1]]).view(np.uint16)
+            own = slice(first, problem.texts[t + 1] + 1)
+            source = problem.row_source[own.start : own.stop - 1] - problem.offsets[t]
+            here = np.ascontiguousarray(patterns[:, cells[t] : cells[t + 1]])
+            _distances(here, whole, source, problem.rows[own] - cells[t], distance[:, :, t], mass[:, t])
     else:
         distance = np.empty((len(patterns), len(heads), len(problem)))
         mass = np.empty((len(heads), len(problem)))
@@ -69,45 +73,49 @@ def _widen(half, out, bits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _distances(patterns, halves, source, rows, texts, distance, mass):  # type: ignore[no-untyped-def]
-    """distance (P, H, T) and mass (H, T) += L1 distances and sums for at most four heads, halves (H, cells) as uint16."""
-    scratch = np.zeros((4, 2 * PIECE), np.int32)
-    wide = scratch.view(np.float32)
-    heads = len(halves)
-    for t in range(len(texts) - 1):
-        first = texts[t]
-        while first < texts[t + 1]:
-            last = first + 1  # as many rows as fit into a piece
-            while last < texts[t + 1] and rows[last + 1] - rows[first] <= 2 * PIECE and rows[last] - rows[first] < PIECE:
-                last += 1
-            start = rows[first]
-            size = rows[last] - start
-            if size > wide.shape[1]:  # one long row
-                scratch = np.zeros((4, size), np.int32)
-                wide = scratch.view(np.float32)
-            for h in range(heads):
-                for r in range(first, last):
-                    a, n = rows[r] - start, rows[r + 1] - rows[r]
-                    _widen(halves[h, source[r] : source[r] + n], wide[h, a : a + n], scratch[h, a : a + n])
-                whole = np.float32(0)
-                for c in range(size):
-                    whole += wide[h, c]
-                mass[h, t] += whole
-            a0, a1, a2, a3 = wide[0, :size], wide[1, :size], wide[2, :size], wide[3, :size]
-            for p in range(len(patterns)):
-                pattern = patterns[p, start : start + size]
-                d0 = d1 = d2 = d3 = np.float32(0)
-                for c in range(len(pattern)):
-                    x = pattern[c]
+def _distances(patterns, halves, source, rows, distance, mass):  # type: ignore[no-untyped-def]
+    """distance (P, H) and mass (H) += L1 distances and sums on one text; halves (H, n * n) as uint16.
+
+    source (n): where each row's unmasked cells begin in halves; rows (n + 1): where they begin in patterns.
+    """
+    heads, number = len(halves), len(source)
+    whole = np.empty(halves.shape[1], np.int32)
+    wide = whole.view(np.float32)
+    packed = np.zeros(((heads + 3) // 4 * 4, rows[number]), np.float32)
+    sums = np.empty(4, np.float32)
+    for h in range(heads):
+        _widen(halves[h], wide, whole)
+        total = np.float32(0)
+        for r in range(number):
+            to, of = packed[h, rows[r] : rows[r + 1]], wide[source[r] : source[r] + rows[r + 1] - rows[r]]
+            for c in range(len(to)):
+                to[c] = of[c]
+                total += of[c]
+        mass[h] += total
+    for start in range(0, rows[number], PIECE):
+        stop = min(start + PIECE, rows[number])
+        for tile in range(0, heads, 4):
+            some = min(4, heads - tile)
+            a0, a1 = packed[tile, start:stop], packed[tile + 1, start:stop]
+            a2, a3 = packed[tile + 2, start:stop], packed[tile + 3, start:stop]
+            for p in range(0, len(patterns), 2):  # two patterns with four heads: fewer loads for each comparison
+                other = min(p + 1, len(patterns) - 1)
+                first, second = patterns[p, start:stop], patterns[other, start:stop]
+                d0 = d1 = d2 = d3 = e0 = e1 = e2 = e3 = np.float32(0)
+                for c in range(len(first)):
+                    x, y = first[c], second[c]
                     d0 += abs(x - a0[c])
                     d1 += abs(x - a1[c])
                     d2 += abs(x - a2[c])
                     d3 += abs(x - a3[c])
-                distance[p, 0, t] += d0
-                if heads > 1:
-                    distance[p, 1, t] += d1
-                if heads > 2:
-                    distance[p, 2, t] += d2
-                if heads > 3:
-                    distance[p, 3, t] += d3
-            first = last
+                    e0 += abs(y - a0[c])
+                    e1 += abs(y - a1[c])
+                    e2 += abs(y - a2[c])
+                    e3 += abs(y - a3[c])
+                sums[0], sums[1], sums[2], sums[3] = d0, d1, d2, d3
+                for h in range(some):
+                    distance[p, tile + h] += sums[h]
+                if other != p:
+                    sums[0], sums[1], sums[2], sums[3] = e0, e1, e2, e3
+                    for h in range(some):
+                        distance[other, tile + h] += sums[h]

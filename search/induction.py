@@ -24,12 +24,12 @@ FACTORS = np.array([0.05, 0.35, 0.65, 1.6, 3.0, 8.0, 30.0])
 class Effort:
     """How much work goes into one induction."""
 
-    tokens_per_side: int = 12
+    tokens_per_side: int = 8
     candidates: int = 60  # per ranking, tried by exact line search
     trial_texts: int = 24  # texts of the line search; the best few are tried on all texts
     steps: int = 16  # gradient steps after each change
     spare: int = 2  # rules grown beyond the limit and pruned again
-    token_cost: float = 5e-5  # IoU that a token of a set has to be worth
+    token_cost: float = 1e-4  # IoU that a token of a set has to be worth
     least_gain: float = 4e-4  # IoU that a rule has to be worth
     refined: tuple[int, ...] = (12, 9, 6)  # numbers of rules at which every guard is chosen again, given the others
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from math import isfinite
 
-from dsl.canonical.estimates import bounds, may_be_missing
+from dsl.canonical.estimates import bounds, is_missing, may_be_missing
 from dsl.canonical.facts import Facts, sort, values_of
 from dsl.canonical.linear import Form, atom, cancelled, difference, edges, from_edge, linear, number
 from dsl.canonical.order import rank, sorted_items
@@ -50,6 +50,8 @@ def compare(op: str, left: Expr, right: Expr, facts: Facts) -> Expr:
     spread = _spread(left, lambda x: compare(op, x, right, facts)) or _spread(right, lambda x: compare(op, left, x, facts))
     if spread is not None:
         return spread
+    if is_missing(left) or is_missing(right):
+        return FALSE
     if sort(left) == "number":
         split = _split(op, left, right, facts) or _split(FLIPPED[op], right, left, facts)
         if split is not None:
@@ -151,6 +153,8 @@ def exists(item: Expr, facts: Facts) -> Expr:
     """exists(item), for an item that is simple already."""
     if not may_be_missing(item, facts):
         return TRUE
+    if is_missing(item):
+        return FALSE
     if isinstance(item, Call) and item.name == "word" and sort(item.args[0]) == "number":
         return Call("aligned", item.args)
     return Call("exists", (item,))
@@ -161,6 +165,8 @@ def member(item: Expr, values: Iterable[str | float], facts: Facts) -> Expr:
     spread = _spread(item, lambda x: member(x, values, facts))
     if spread is not None:
         return spread
+    if is_missing(item):
+        return FALSE
     if isinstance(item, Num | Str):
         return Bool(item.value in set(values))
     if sort(item) == "number":

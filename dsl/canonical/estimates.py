@@ -10,6 +10,7 @@ from dsl.canonical.linear import ZERO, linear
 from dsl.nodes import (
     Aggregate,
     Binary,
+    Bool,
     Call,
     Expr,
     Find,
@@ -21,6 +22,24 @@ from dsl.nodes import (
 from dsl.vocabulary import VOCABULARY
 
 ALWAYS_WITH_WORD = frozenset({"first_token", "last_token"})
+
+
+def is_missing(node: Expr) -> bool:
+    """Whether the expression certainly is missing, as first(p: false) is."""
+    match node:
+        case Find(_, _, Bool(False)):
+            return True
+        case Neg(item):
+            return is_missing(item)
+        case Binary(_, left, right):
+            return is_missing(left) or is_missing(right)
+        case IfElse(_, then, other):
+            return is_missing(then) and is_missing(other)
+        case Call("default", args):
+            return all(is_missing(a) for a in args)
+        case Call(name, args):
+            return VOCABULARY[name].result != "guard" and any(is_missing(a) for a in args)
+    return False
 
 
 @lru_cache(maxsize=1 << 16)

@@ -8,13 +8,14 @@ from functools import lru_cache
 
 from dsl.canonical.arithmetic import call, operation
 from dsl.canonical.compare import compare, decide, exists, member
-from dsl.canonical.estimates import bounds, may_be_missing
+from dsl.canonical.estimates import bounds, is_missing, may_be_missing
 from dsl.canonical.facts import NO_FACTS, Facts, positions, sort
 from dsl.canonical.linear import linear
 from dsl.canonical.logic import conjunction, disjunction, negation
 from dsl.canonical.order import key, rank, size
 from dsl.canonical.ranges import aggregate, find
 from dsl.nodes import (
+    FALSE,
     Aggregate,
     And,
     Binary,
@@ -177,11 +178,15 @@ def _call(node: Call, facts: Facts, exact: bool) -> Expr:
     if node.name == "default":
         if not may_be_missing(args[0], facts):
             return args[0]
-        if args[0] == args[1]:
+        if args[0] == args[1] or is_missing(args[1]):
             return args[0]
+        if is_missing(args[0]):
+            return args[1]
         if isinstance(args[0], Call) and args[0].name == "default":  # default(default(a, b), c)
             return _simplified(Call("default", (args[0].args[0], Call("default", (args[0].args[1], args[1])))), facts, exact)
         return node
+    if primitive.result == "guard" and any(is_missing(a) for a in args):
+        return FALSE
     for i, a in enumerate(args):  # f(a if t else b) = f(a) if t else f(b), for constants a and b
         if isinstance(a, IfElse) and primitive.domain in ("number", "text") and _constant_leaves(a):
             return _simplified(_put(a, node, i), facts, exact)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dsl.canonical.binders import rename
-from dsl.canonical.estimates import may_be_missing
+from dsl.canonical.estimates import is_missing, may_be_missing
 from dsl.canonical.expressions import simplified
 from dsl.canonical.facts import BEFORE, NO_FACTS, WAS, Facts, sort
 from dsl.canonical.logic import parts
@@ -114,6 +114,8 @@ def _acts(op: str, value: Expr | None, guard: Expr) -> Iterator[Act]:
         return
     facts = NO_FACTS.given(parts(guard))
     value = simplified(value, facts)
+    if is_missing(value):
+        return
     op, value = _own_weight(op, value)
     if not _reads(value) and not _reads(guard):
         if op == "add":

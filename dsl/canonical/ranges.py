@@ -18,6 +18,8 @@ Again = Callable[[Expr, Facts], Expr]
 
 def find(node: Find, facts: Facts, again: Again) -> Expr:
     over, guard, _ = _ranged(node.range, node.guard, facts, again)
+    if guard == FALSE and over.domain is None:  # always missing
+        return Find("first", Range(over.var), FALSE)
     if guard == TRUE and over.domain is None:  # first(p >= q: true) = q
         end = over.low if node.which == "first" else over.high
         whole: Expr = Num(0.0) if node.which == "first" else Binary("-", N, Num(1.0))

@@ -15,6 +15,8 @@ from dsl.canonical.flatten import Act, Item, kept_name
 from dsl.canonical.logic import conjunction, parts
 from dsl.canonical.order import key, rank
 from dsl.nodes import (
+    DIST,
+    FALSE,
     TRUE,
     Binary,
     Call,
@@ -42,6 +44,9 @@ def disjoint(a: Expr, b: Expr) -> bool:
         if any(isinstance(x, Or) and all(disjoint(i, guard) for i in x.items) for x in some):
             return True
     one, other = NO_FACTS.given(first), NO_FACTS.given(second)
+    for some, known in ((first, other), (second, one)):  # not aligned(q) where pos(q) == "NOUN"
+        if any(isinstance(x, Not) and isinstance(x.item, Call) and decide(x, known) is False for x in some):
+            return True
     here, there = one.matrix(), other.matrix()
     if here is None or there is None or any(c + there.get((y, x), inf) < 0 for (x, y), c in here.items()):
         return True
@@ -51,7 +56,9 @@ def disjoint(a: Expr, b: Expr) -> bool:
             both = may if may_there is None else may_there if may is None else may & may_there
             if both is not None and not both - never - never_there:
                 return True
-    return False
+    # where q is k, what is said of q is said of k
+    meet = NO_FACTS.given(first | second)
+    return bounds(DIST, meet) == (0, 0) and simplified(And((a, b))) == FALSE
 
 
 def without_effect(items: list[Item]) -> list[Item]:

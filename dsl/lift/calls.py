@@ -56,6 +56,7 @@ from dsl.lift.values import (
     Dict,
     DictSlot,
     Doc,
+    EmptyList,
     Func,
     Instance,
     Item,
@@ -993,7 +994,7 @@ class Calls(Expressions):
                 factory = args[0] if args else None
                 made = Dict((), (), None)
                 if isinstance(factory, Builtin) and factory.name in ("list", "set"):
-                    made = Dict((), (), _EmptyList(self, factory.name == "set"))
+                    made = Dict((), (), EmptyList(factory.name == "set"))
                 elif isinstance(factory, Builtin) and factory.name in ("int", "float"):
                     made = Dict((), (), _Zero())
                 elif isinstance(factory, Func):
@@ -1043,23 +1044,6 @@ class Calls(Expressions):
 
     def regex(self, name: str, of: Any, args: list[Any]) -> Any:
         return self.refuse("regular expressions have no counterpart")
-
-
-class _EmptyList:
-    def __init__(self, machine: Any, is_set: bool):
-        self.is_set = is_set
-
-    def __call__(self) -> Any:
-        return Seq((), self.is_set)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _EmptyList) and other.is_set == self.is_set
-
-    def __hash__(self) -> int:
-        return hash(self.is_set)
-
-    def __repr__(self) -> str:
-        return "list"
 
 
 class _Zero:

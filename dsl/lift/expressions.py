@@ -48,6 +48,7 @@ from dsl.lift.values import (
     Dict,
     DictSlot,
     Doc,
+    EmptyList,
     Instance,
     Item,
     Later,
@@ -121,7 +122,12 @@ class Expressions(Statements):
             case ast.Dict(keys, values):
                 return self.dictionary(keys, values)
             case ast.ListComp(elt, generators):
-                return self.box(self.comprehension(generators, lambda: self.frozen(self.evaluate(elt))))
+                seq = self.comprehension(generators, lambda: self.frozen(self.evaluate(elt)))
+                if len(seq.segments) == 1 and isinstance(seq.segments[0].value, Arr) and plain_over(seq.segments[0]):
+                    rows = self.as_array(seq)
+                    rows.is_list = True
+                    return rows
+                return self.box(seq)
             case ast.SetComp(elt, generators):
                 seq = self.comprehension(generators, lambda: self.frozen(self.evaluate(elt)))
                 return self.box(Seq(seq.segments, True))
@@ -655,7 +661,8 @@ class Expressions(Statements):
 
     def item(self, of: Any, index: Any) -> Any:
         """of[index]."""
-        of = self.unbox(self.decided_conflict(of))
+        holder = of = self.decided_conflict(of)
+        of = self.unbox(of)
         index = self.decided_conflict(index)
         match of:
             case Arr() | RowView():
@@ -679,6 +686,8 @@ class Expressions(Statements):
                     return of[index]
                 return element(self, constant(of), index)
             case Dict():
+                if isinstance(holder, Ref) and isinstance(of.factory, EmptyList) and not constant_key(index):
+                    return DictSlot(holder, index)
                 if self.failing is not None:
                     self.fails_if(not_(dict_has(self, of, index)))
                 return dict_get(self, of, index)
@@ -770,6 +779,10 @@ class Expressions(Statements):
             case S("text"):
                 self.refuse("the characters of a token one by one")
         return self.refuse(f"going through a {kind_of(value)}")
+
+
+def plain_over(s: Item | Over) -> bool:
+    return isinstance(s, Over) and plain(s)
 
 
 def _conditional_all(segments: list[Item | Over], cond: Expr) -> list[Item | Over]:

@@ -84,43 +84,46 @@ class Loops(Recurrences, Machine):
         pushed = 0
         broken: list[tuple[Expr, dict[Any, Any]]] = []
         returned: Expr = FALSE
-        live: Expr = TRUE
+        done = False
         leaves = any(isinstance(n, ast.Break | ast.Return) for s in body for n in ast.walk(s))
         if leaves and not seq.ordered:
             self.refuse("leaving a loop whose order follows from the data")
-        for segment in seq.segments:
+        for at, segment in enumerate(seq.segments):
             if isinstance(segment, Item):
                 element = CondEl(self.fresh(), segment.cond) if segment.cond != TRUE else None
                 ended, returns = self.run_item(segment, element, bind, body, broken)
             else:
-                o = renewed(self, segment)
-                ended, returns = self.run_over(o, bind, body, broken, target)
+                ended, returns = self.run_over(renewed(self, segment), bind, body, broken, target)
             returned = or_(returned, returns)
             if ended == FALSE and returns == FALSE:
                 continue
+            if at == len(seq.segments) - 1 and not orelse:
+                break
+            if isinstance(segment, Over) and ended != FALSE:
+                broken.append((ended, dict(self.store)))
             here = not_(or_(ended, returns))
             if here == FALSE:
-                live = FALSE
+                done = True
                 break
-            step = CondEl(self.fresh(), here)
-            self.push(step)
+            self.push(CondEl(self.fresh(), here))
             pushed += 1
-            live = and_(live, here)
-        if orelse and live != FALSE:
-            else_live = self.block(orelse)
-            if else_live != TRUE:
-                if pushed:
-                    self.refuse("leaving the else of a loop early")
-                del self.path[len(self.path) - pushed :]
-                return else_live
+        else_live: Expr = TRUE
+        if orelse and not done:
+            else_live = self.block(orelse)  # type: ignore[attr-defined]
+        not_broken = and_(*(el.guard for el in self.path[len(self.path) - pushed :] if isinstance(el, CondEl)))
         del self.path[len(self.path) - pushed :]
+        reached = not done and else_live != FALSE
         for cond, store in reversed(broken):
-            merged = {**store, **self.store}
-            self.store, merged = merged, self.store
-            self.store = self.merge_stores(cond, store, merged) if live != FALSE else dict(store)
-            live = TRUE if live == FALSE else live
-        if live == FALSE:
+            if not reached:
+                self.store, reached = dict(store), True
+                continue
+            merged = self.store
+            self.store = {**store, **merged}
+            self.store = self.merge_stores(cond, store, merged)
+        if not reached:
             return FALSE
+        if else_live != TRUE:
+            return and_(not_(returned), or_(not_(not_broken), else_live))
         return not_(returned)
 
     def run_item(
@@ -486,7 +489,7 @@ class Loops(Recurrences, Machine):
         returns = [b for b in loop.breaks if b.returned]
         self.last_loop = loop
         if not returns:
-            return FALSE, FALSE
+            return (FALSE if loop.stop is None else exists(loop.stop)), FALSE
         stop = loop.stop
         assert stop is not None
         conds = []
@@ -501,7 +504,7 @@ class Loops(Recurrences, Machine):
         if isinstance(value, Conflict):
             self.refuse("a function that returns values of different kinds")
         self.hand_on(cond, value, self.store)
-        return FALSE, cond
+        return (and_(exists(stop), not_(cond)) if len(returns) < len(loop.breaks) else FALSE), cond
 
     def later(self, find_out: Callable[[], Any]) -> Later:
         known: list[Any] = []

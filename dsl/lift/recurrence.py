@@ -171,7 +171,9 @@ class Recurrences:
             if len(mine) == 1 and name not in free_names(leaf.e):
                 (test,) = mine
                 at_first = refold(replace_names(test, {name: initial}))
-                if at_first == TRUE and self.stays_false(loop, replace_names(test, {name: leaf.e}), rest):
+                later: dict[str, Expr] = {loop.range.var: Name(self.var())}  # another element, met afterwards
+                again = replace_names(replace_names(test, later), {name: leaf.e})
+                if at_first == TRUE and self.stays_false(loop, again, and_(rest, replace_names(rest, later))):
                     return Update("first", initial, (Leaf(rest, "set", leaf.e),), name, sort)
                 best = greatest(test, me, leaf.e)
                 if best is not None:
@@ -579,7 +581,14 @@ def leaves_of(e: Expr, name: str) -> list[Leaf]:
             go(replaced(e, case, case.then), and_(guard, case.test))
             go(replaced(e, case, case.other), and_(guard, not_(case.test)))
             return
-        result.append(classify(e, guard, name))
+        leaf = classify(e, guard, name)
+        if leaf.kind in ("add", "scale") and isinstance(leaf.e, IfElse):
+            nothing = ZERO if leaf.kind == "add" else ONE
+            if leaf.kind == "scale" or nothing in (leaf.e.then, leaf.e.other):
+                for test, x in ((leaf.e.test, leaf.e.then), (not_(leaf.e.test), leaf.e.other)):
+                    result.append(Leaf(and_(guard, test), "keep" if x == nothing else leaf.kind, x))
+                return
+        result.append(leaf)
 
     go(e, TRUE)
     return result

@@ -255,17 +255,7 @@ def element(m: Machine, seq: Seq, index: Any) -> Any:
             return nth_of(m, order[0], -index if back else index, back)
         if index in (0, -1):
             return choose_first(m, order, back)
-        fixed = 0
-        for s in order:  # elements that are always there, up to the one asked for
-            if isinstance(s, Item) and s.cond == TRUE:
-                if fixed == (-index - 1 if back else index):
-                    return s.value
-                fixed += 1
-            elif isinstance(s, Over):
-                return nth_of(m, s, (-index if back else index) - fixed, back) if s is order[-1] else refuse("an element of a list put together from several")
-            else:
-                break
-        refuse("an element of a list put together from several")
+        return element_of_several(m, order, -index - 1 if back else index, back)
     if not (isinstance(index, S) and index.sort in ("number", "guard")):
         refuse("an index that is no number")
     e = number(index)
@@ -303,6 +293,22 @@ def element(m: Machine, seq: Seq, index: Any) -> Any:
         at = find("first", r, and_(o.guard, compare("==", rank, e)))
         return rename(o.value, {r.var: at})
     return refuse("an element of a list put together from several, by a computed index")
+
+
+def element_of_several(m: Machine, order: list[Any], k: int, back: bool) -> Any:
+    """Element k of segments one after the other, by how many each of them has."""
+    if not order or k > 3:
+        return refuse("an element of a list put together from several") if k > 3 else None
+    s, rest = order[0], order[1:]
+    if isinstance(s, Item):
+        here = s.value if k == 0 else element_of_several(m, rest, k - 1, back)
+        return here if s.cond == TRUE else m.merge(s.cond, here, element_of_several(m, rest, k, back))
+    result = element_of_several(m, rest, k, back)
+    for have in range(1, k + 2):  # so many of them, or more, are in this segment
+        value = nth_of(m, s, k + 1 if back else k, back) if have == k + 1 else element_of_several(m, rest, k - have, back)
+        o = renewed(m, s)
+        result = m.merge(compare(">=", quantify("count", o, o.guard), num(have)), value, result)
+    return result
 
 
 def ranked_element(m: Machine, seq: Seq, index: int) -> Any:
@@ -695,6 +701,9 @@ def looked_up(m: Machine, w: Write, key: Any, otherwise: Any) -> Any:
         old = otherwise if isinstance(otherwise, Seq) else Seq()
         new: Item | Over = Over(w.ranges, cond, w.value, w.descending) if w.ranges else Item(w.value, cond)
         return Seq((*old.segments, *(() if never(new) else (new,))))
+    if not w.ranges and w.mode == "sum":
+        base: Any = w.start if otherwise is ABSENT or otherwise is None else otherwise
+        return value_of("number", arith("+", number(base), if_(cond, number(w.value), ZERO)))
     if not w.ranges:
         return w.value if otherwise is ABSENT else m.merge(cond, w.value, otherwise)
     if w.mode == "sum":

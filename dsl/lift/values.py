@@ -95,6 +95,25 @@ class DictSlot:
     key: Any
 
 
+class EmptyList:
+    """The factory of a defaultdict of lists or sets."""
+
+    def __init__(self, is_set: bool):
+        self.is_set = is_set
+
+    def __call__(self) -> Any:
+        return Seq((), self.is_set)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, EmptyList) and other.is_set == self.is_set
+
+    def __hash__(self) -> int:
+        return hash(self.is_set)
+
+    def __repr__(self) -> str:
+        return "list"
+
+
 @dataclass(frozen=True, slots=True)
 class Func:
     node: ast.FunctionDef | ast.Lambda

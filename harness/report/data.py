@@ -20,6 +20,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
     """Everything on the page. texts: how many to show; by default at most MOST_TEXTS, fewer where heads are many."""
     programs = Programs()
     records = outcome["heads"]
+    llm = session.folder.read("llm.json") if session.folder.has("llm.json") else {}
     own = [programs.add(r["program"]) for r in records]
     library = [programs.add(p["program"]) for p in outcome["library"]]
     place = {p["id"]: i for i, p in enumerate(outcome["library"])}
@@ -54,6 +55,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "library_iou": r["library_iou"],
                 "baseline": r["baseline"],
                 "proposer": r["proposer"],
+                "llm": llm.get("heads", {}).get(f"L{r['layer']}H{r['head']}"),
                 "front": [[f["complexity"], f["fit"], f["select"], f["rules"], f["proposer"]] for f in r["front"]],
                 "front_programs": packed_programs([f["program"] for f in r["front"]]),
             }
@@ -65,7 +67,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
         ],
         "curve": outcome["curve"],
         "replace": session.folder.read("replace.json") if session.folder.has("replace.json") else None,
-        "llm": _flat(session.folder.read("llm.json")) if session.folder.has("llm.json") else None,
+        "llm": _flat({name: value for name, value in llm.items() if name != "heads"}),
         "programs": [described(p) for p in programs.texts],
         "scale": SCALE,
         "texts": [

@@ -27,9 +27,7 @@ def write_figures(session: Session, outcome: dict[str, Any], folder: Path) -> li
     model = session.description["model"]
     drawings = {"heads": heads(outcome, model), "kinds": heads(outcome, model, by_kind=True), "cover": cover(outcome)}
     if session.folder.has("replace.json"):
-        measured = session.folder.read("replace.json")
-        if measured["perplexity"]:
-            drawings["replacement"] = replacement(measured)
+        drawings["replacement"] = replacement(session.folder.read("replace.json"))
     for record in sorted(outcome["heads"], key=lambda r: -r["iou"]["test"])[:SINGLE_HEADS]:
         drawings[f"L{record['layer']}H{record['head']}"] = single_head(session, record)
     paths = []
@@ -94,23 +92,23 @@ def cover(outcome: dict[str, Any]) -> Drawing:
 
 
 def replacement(measured: dict[str, Any]) -> Drawing:
-    """Increase of perplexity by the share of heads replaced; programs against the baselines."""
+    """What replacement costs by the share of heads replaced; programs against the baselines.
+
+    Increase of perplexity, or for a model that does not predict tokens the relative error of its hidden states.
+    """
+    told = measured["increase_percent"] is not None
+    key, label = ("increase_percent", "perplexity increase, %") if told else ("relative_error", "relative error of hidden states")
     curve = measured["curve"]
-    names = list(curve[0].get("baselines", {}))
-    lines = {"programs": [c["increase_percent"] for c in curve]}
-    lines |= {name: [c["baselines"][name]["increase_percent"] for c in curve] for name in names}
-    band = [c["increase_percent_interval"] for c in curve if "increase_percent_interval" in c]
+    lines = {"programs": [c[key] for c in curve]}
+    lines |= {name: [c["baselines"][name][key] for c in curve] for name in curve[0]["baselines"]}
+    band = [c[f"{key}_interval"] for c in curve]
     values = [v for line in lines.values() for v in line] + [v for pair in band for v in pair]
-    drawing = Drawing(460, 270, "Increase of perplexity by the share of heads replaced")
-    x, y = Axis(0, 100, 52, 446), Axis(min(0, *values), max(1, *values) * 1.1, 226, 12, log=True)
-    axes(drawing, x, y, "heads replaced, %", "perplexity increase, %")
+    drawing = Drawing(460, 270, f"{label} by the share of heads replaced")
+    x, y = Axis(0, 100, 52, 446), Axis(min(0, *values), max(1 if told else 0.1, *values) * 1.1, 226, 12, log=told)
+    axes(drawing, x, y, "heads replaced, %", label)
     at = [x(100 * c["fraction"]) for c in curve]
-    if len(band) == len(curve):
-        low, high = zip(*band, strict=True)
-        edge = [(a, y(v)) for a, v in zip(at, low, strict=True)] + [
-            (a, y(v)) for a, v in reversed(list(zip(at, high, strict=True)))
-        ]
-        drawing.polygon(edge, ONE, 0.16)
+    edge = [(a, y(v)) for a, (v, _) in zip(at, band, strict=True)] + [(a, y(v)) for a, (_, v) in zip(at, band, strict=True)][::-1]
+    drawing.polygon(edge, ONE, 0.16)
     entries = []
     for name, colour in zip(lines, (ONE, TWO, THREE, FOUR, MUTED), strict=False):
         dash = "" if name == "programs" else "5 4"

@@ -55,6 +55,9 @@ EXPRESSIONS = [
     ("k == k / dist * 0", "k == 0 * (k / dist)"),
     ("exists(word(k))", "aligned(k)"),
     ("default(q, 3)", "q"),
+    ("first(p < q: false) == k", "false"),
+    ("k < (q if q > 2 else first(p: false))", "q > 2 and dist > 0"),
+    ("default(last(p: false), q)", "q"),
     # logic
     ("not (not punctuation(k))", "punctuation(k)"),
     ("punctuation(k) or (not punctuation(k) and newline(k))", "newline(k) or punctuation(k)"),

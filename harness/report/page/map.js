@@ -3,6 +3,7 @@
 const HEADS = new Map(DATA.heads.map((h, i) => [name(h), i]));
 const MAP_MODES = [["iou", "IoU"], ["kind", "Kind"], ["library", "Library"]];
 const kindOf = new Map(DATA.kinds.map(([kind, letters, paint]) => [kind, { letters, paint }]));
+const DENSE = 16; // heads in a layer beyond which cells have no room for numbers
 let mapMode = "iou";
 
 const describe = (h) =>
@@ -12,7 +13,7 @@ function drawMap(open) {
   const { layers, heads } = DATA.model;
   const grid = $("map");
   grid.style.setProperty("--columns", heads);
-  grid.classList.toggle("dense", heads > 16);
+  grid.classList.toggle("dense", heads > DENSE);
   const rows = [el("div", { role: "row" }, el("span", { class: "corner", role: "columnheader" }, "layer"),
     ...Array.from({ length: heads }, (_, h) => el("span", { role: "columnheader", class: "axis-label" }, String(h))))];
   for (let l = layers - 1; l >= 0; l--) {
@@ -62,7 +63,7 @@ function paintMap() {
     cell.textContent = label;
   }
   $("map-legend").replaceChildren(...{
-    iou: () => [ramp("seq", [0, 0.25, 0.5, 0.75, 1], (t) => t), el("span", { class: "unit" }, "IoU on test; cells: × 100")],
+    iou: () => [ramp("seq", [0, 0.25, 0.5, 0.75, 1], (t) => t), el("span", { class: "unit" }, DATA.model.heads > DENSE ? "IoU on test" : "IoU on test; cells: × 100")],
     kind: () => DATA.kinds.map(([k, letters, paint]) => swatch(paint, `${letters} ${k}`)),
     library: () => DATA.library.filter((p) => p.heads.length).map((p) => swatch(p.colour, p.id)),
   }[mapMode]());

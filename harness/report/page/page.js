@@ -13,7 +13,8 @@ function openHead(i) {
   $("head-kind").style.background = kindOf.get(h.kind).paint;
   $("head-kind").style.color = inkOn(kindOf.get(h.kind).paint);
   $("head-line").textContent =
-    `${plural(h.rules, "rule")}, complexity ${h.complexity}, proposed by: ${h.proposer}. Best simple pattern: ${h.baseline.name}.`;
+    `${plural(h.rules, "rule")}, complexity ${h.complexity}, proposed by: ${h.proposer}. Best simple pattern: ${h.baseline.name}.` +
+    (h.llm ? ` Language models: ${plural(h.llm.calls, "call")}, ${plural(h.llm.tokens, "token")}${h.llm.usd === null ? "" : `, $${fixed(h.llm.usd, 2)}`}.` : "");
   const row = (label, value, more) => el("tr", {}, el("th", { scope: "row" }, label),
     ...SPLITS.flatMap((s) => [el("td", {}, fixed(value[s])), el("td", { class: "interval" }, between(more && more[s]))]));
   $("head-scores").replaceChildren(
@@ -123,34 +124,43 @@ function drawLibrary() {
   }));
 }
 
+// Perplexity where the model predicts tokens, else the error of its hidden states.
 function drawReplacement() {
   const r = DATA.replace;
-  if (!r || !r.curve || !r.curve.length || r.curve[0].increase_percent === null || r.curve[0].increase_percent === undefined) return;
+  if (!r) return;
   $("replacement").removeAttribute("hidden");
-  const names = Object.keys(r.curve[0].baselines || {});
-  const colours = ["two", "three", "four"];
+  const told = r.increase_percent !== null, key = told ? "increase_percent" : "relative_error", shown = told ? percent : (v) => fixed(v);
+  const kinds = Object.keys(r.curve[0].baselines), colours = ["two", "three", "four"];
   const log = (v) => Math.sign(v) * Math.log10(1 + Math.abs(v));
-  const values = r.curve.flatMap((c) => [c.increase_percent, ...(c.increase_percent_interval || []), ...names.map((b) => c.baselines[b].increase_percent)]);
-  const high = Math.max(1, ...values), low = Math.min(0, ...values);
-  $("replacement-line").textContent =
-    `${r.heads_replaced ? `${plural(r.heads_replaced.length, "head")} replaced: perplexity` : "Perplexity"} ${fixed(r.perplexity.original, 2)} → ${fixed(r.perplexity.replaced, 2)} (${percent(r.increase_percent)}) on test. ` +
+  const values = r.curve.flatMap((c) => [c[key], ...c[`${key}_interval`], ...kinds.map((b) => c.baselines[b][key])]);
+  const high = Math.max(told ? 1 : 0.1, ...values), low = Math.min(0, ...values);
+  const measured = told ? `perplexity ${fixed(r.perplexity.original, 2)} → ${fixed(r.perplexity.replaced, 2)} (${percent(r.increase_percent)})`
+    : `relative error of the hidden states ${fixed(r.relative_error)}`;
+  $("replacement-line").textContent = `${plural(r.heads_replaced.length, "head")} replaced: ${measured} on test. ` +
     "The curve shows what the model loses as more heads run on programs instead of their own attention.";
-  const line = (of, label) => r.curve.map((c) => [100 * c.fraction, of(c), `${label}, ${Math.round(100 * c.fraction)}% of the heads: ${percent(of(c))}`]);
+  const line = (of, label) => r.curve.map((c) => [100 * c.fraction, of(c), `${label}, ${Math.round(100 * c.fraction)}% of the heads: ${shown(of(c))}`]);
+  const axis = told
+    ? { label: "perplexity increase, % (log scale)", warp: log, ticks: [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000].filter((t) => t <= high * 1.1), format: (t) => (t > 0 ? `+${t}` : String(t)) }
+    : { label: "relative error" };
   chart($("replacement-chart"), {
-    label: "Replacement curve: increase of perplexity by the share of heads replaced",
+    label: `Replacement curve: ${axis.label} by the share of heads replaced`,
     x: { label: "heads replaced, %", low: 0, high: 100, ticks: [0, 25, 50, 75, 100] },
-    y: { label: "perplexity increase, % (log scale)", low, high: high * 1.1, warp: log, ticks: [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000].filter((t) => t <= high * 1.1), format: (t) => (t > 0 ? `+${t}` : String(t)) },
+    y: { low, high: high * 1.1, ...axis },
     series: [
-      ...names.map((b, i) => ({ name: b, colour: colours[i % 3], line: true, dots: true, dash: true, points: line((c) => c.baselines[b].increase_percent, b) })),
-      { name: "programs", colour: "one", line: true, dots: true, points: line((c) => c.increase_percent, "programs"),
-        band: r.curve[0].increase_percent_interval ? r.curve.map((c) => [100 * c.fraction, ...c.increase_percent_interval]) : null },
+      ...kinds.map((b, i) => ({ name: b, colour: colours[i % 3], line: true, dots: true, dash: true, points: line((c) => c.baselines[b][key], b) })),
+      { name: "programs", colour: "one", line: true, dots: true, points: line((c) => c[key], "programs"), band: r.curve.map((c) => [100 * c.fraction, ...c[`${key}_interval`]]) },
     ],
   });
   $("replacement-table").replaceChildren(
-    el("thead", {}, el("tr", {}, ...["heads", "programs", "95% interval", ...names].map((t) => el("th", { scope: "col" }, t)))),
-    el("tbody", {}, ...r.curve.map((c) => el("tr", {}, el("th", { scope: "row" }, `${Math.round(100 * c.fraction)}%`), el("td", {}, percent(c.increase_percent)),
-      el("td", { class: "interval" }, c.increase_percent_interval ? c.increase_percent_interval.map(percent).join(" – ") : ""),
-      ...names.map((b) => el("td", {}, percent(c.baselines[b].increase_percent)))))));
+    el("thead", {}, el("tr", {}, ...["heads", "programs", "95% interval", ...kinds].map((t) => el("th", { scope: "col" }, t)))),
+    el("tbody", {}, ...r.curve.map((c) => el("tr", {}, el("th", { scope: "row" }, `${Math.round(100 * c.fraction)}%`), el("td", {}, shown(c[key])),
+      el("td", { class: "interval" }, c[`${key}_interval`].map(shown).join(" – ")), ...kinds.map((b) => el("td", {}, shown(c.baselines[b][key])))))));
+  const tasks = Object.entries(r.tasks || {});
+  if (!tasks.length) return;
+  $("replacement-tasks").replaceChildren(
+    el("thead", {}, el("tr", {}, ...["accuracy", "original", "replaced", "guessing", "questions"].map((t) => el("th", { scope: "col" }, t)))),
+    el("tbody", {}, ...tasks.map(([task, t]) => el("tr", {}, el("th", { scope: "row" }, task), el("td", {}, fixed(t.original)), el("td", {}, fixed(t.replaced)),
+      el("td", {}, fixed(t.random)), el("td", {}, whole(t.questions))))));
 }
 
 function drawAbout() {

@@ -165,32 +165,34 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
     if replace:
         folder.write("replace.json", replacement())
     if llm:
-        folder.write("llm.json", {"total": {"calls": 12, "tokens": 34567, "usd": 0.25}, "models": {"a/b": {"calls": 12}}})
+        spent = {"calls": 12, "tokens": 34567, "usd": 0.25}
+        heads_spent = {"L1H2": {"calls": 3, "tokens": 4321, "usd": 0.07, "programs": {"lifted": 2}}}
+        folder.write("llm.json", {"models": {"a/b": spent}, **spent, "programs": {"lifted": 9}, "heads": heads_spent})
     return SimpleNamespace(path=path, folder=folder, kinds=kinds, patterns=patterns, records=records, heads=heads)
 
 
-def replacement():
-    """replace.json as `headscript replace` writes it, with the figures that the page reads."""
+def replacement(key="increase_percent", scale=1.0):
+    """replace.json as `headscript replace` writes it: of a model that predicts tokens, or by the error of hidden states."""
+    told = key == "increase_percent"
+    costs = {"uniform": 900, "previous": 500, "mean": 300}
     curve = [
         {
             "fraction": f,
             "heads": max(1, round(6 * f)),
-            "increase_percent": 40 * f**2,
-            "increase_percent_interval": [30 * f**2, 50 * f**2],
-            "baselines": {
-                name: {"increase_percent": scale * f**2} for name, scale in (("uniform", 900), ("previous", 500), ("mean", 300))
-            },
+            "increase_percent": None,
+            key: 40 * f**2 * scale,
+            f"{key}_interval": [30 * f**2 * scale, 50 * f**2 * scale],
+            "baselines": {name: {key: cost * f**2 * scale} for name, cost in costs.items()},
         }
         for f in (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
     ]
+    task = {"questions": 24, "original": 0.75, "replaced": 0.7, "random": 0.5, "curve": [], "notes": []}
     return {
-        "perplexity": {"original": 8.0, "replaced": 8.2},
-        "increase_percent": 2.5,
-        "kl": 0.02,
-        "agreement": 0.9,
+        **curve[2],
+        "perplexity": {"original": 8.0, "replaced": 8.2} if told else None,
         "heads_replaced": ["L0H0", "L1H2"],
         "curve": curve,
-        "tasks": {},
+        "tasks": {"stories": task},
     }
 
 
@@ -204,3 +206,9 @@ def run(tmp_path_factory):
 def make():
     """The function that makes run folders."""
     return make_run
+
+
+@pytest.fixture
+def hidden_states():
+    """replace.json of a model without a language-model head."""
+    return replacement("relative_error", 0.01)

@@ -287,10 +287,13 @@ def test_replacement_spending_and_settings(page, run):
     rows = all_texts(page, "#replacement-table tbody tr")
     assert len(rows) == 6 and rows[2].startswith("25%+2.5%") and "+56%" in rows[2]
     assert "8.00 → 8.20 (+2.5%)" in text(page, "#replacement-line")
+    assert text(page, "#replacement-tasks tbody tr") == "stories0.7500.7000.50024"
+    open_head(page, run.records[5])
+    assert "3 calls, 4,321 tokens, $0.07" in text(page, "#head-line")
     about = text(page, "#about")
     for part in (
-        "total tokens34,567",
-        "total usd0.25",
+        "tokens34,567",
+        "usd0.25",
         "python3.11.9",
         "seed3",
         "same behaviour80",
@@ -308,6 +311,27 @@ def test_what_a_run_lacks_is_left_out(browser, make, tmp_path):
     assert not browser.find_element("id", "replacement").is_displayed()
     assert "language models" not in text(browser, "#about") and "null" not in text(browser, "body > header")
     assert browser.get_log("browser") == []
+
+
+def test_hidden_states_stand_in_for_perplexity(browser, make, tmp_path, hidden_states):
+    encoder = make(tmp_path / "encoder", causal=False)
+    encoder.folder.write("replace.json", hidden_states)
+    session = open_run(encoder.path)
+    write_report(session, outcome_of(session), tmp_path / "encoder.html")
+    browser.get((tmp_path / "encoder.html").as_uri())
+    until(browser, "document.documentElement.dataset.ready === 'yes'")
+    assert "relative error of the hidden states 0.025" in text(browser, "#replacement-line")
+    assert all_texts(browser, "#replacement-table tbody tr")[2] == "25%0.0250.019 – 0.0310.5630.3130.188"
+    point_at(browser, "true", 1, 5)  # nothing is masked
+    true = session.store("test").matrix(*best_head(encoder), 0)[1, 5]
+    assert abs(shown_number(browser, "true") - float(true)) <= 0.0006
+    assert browser.get_log("browser") == []
+
+
+def best_head(run):
+    """(layer, head) of the head that the page opens with."""
+    record = max(run.records, key=lambda r: r["iou"]["test"])
+    return record["layer"], record["head"]
 
 
 def test_light_dark_and_narrow(page):

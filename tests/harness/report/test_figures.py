@@ -7,7 +7,7 @@ import pytest
 
 from dsl import Batch, evaluate, parse
 from harness.report import colours
-from harness.report.figures import write_figures
+from harness.report.figures import replacement, write_figures
 from harness.report.svg import Axis
 from harness.session import open_run, outcome_of
 
@@ -53,6 +53,12 @@ def test_curves_rise_and_fall_with_their_values(figures):
         assert curve == sorted(curve, key=lambda p: p[0]) and [p[1] for p in curve] == sorted((p[1] for p in curve), reverse=True)
     assert min(p[1] for p in curves[0]) > min(p[1] for p in curves[1])  # uniform attention costs more: higher up
     assert {"select", "test", "bound on select"} <= set(texts(figures["cover"]))
+
+
+def test_hidden_states_stand_in_for_perplexity(hidden_states):
+    drawn = ElementTree.fromstring(str(replacement(hidden_states)))
+    shown = texts(drawn)
+    assert "relative error of hidden states" in shown and "8" in shown and "300" not in shown
 
 
 def test_axes_have_round_numbers_inside_their_range():
