@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from bench.targets import Bench, Done, best_on_select, each, opened, parser, say, table
+from bench.targets import Bench, Done, Timed, each, opened, own_programs, parser, say, table
 from search.folder import SPLITS
 
 KEPT = 10  # programs per head and chunk of random programs that are looked at on `select`
@@ -61,7 +61,7 @@ def random_programs(path: str, heads: Sequence[int], number: int, max_rules: int
     from search import units, workspace
     from search.bank import Guard, Side
     from search.distances import overlaps
-    from search.guards import EVERY, TOKENS
+    from search.guards import TOKENS
 
     problem, bank = workspace.problem(path, "fit"), units.bank(path)
     rng = np.random.default_rng([seed, 9])
@@ -142,16 +142,13 @@ def unfitted(path: str, head: int, evaluations: int, max_rules: int, seed: int) 
 
 def searched(bench: Bench, evaluations: int, workers: int) -> tuple[dict[str, Any], float]:
     """The outcome of a whole campaign, and seconds of one core."""
-    import time
-
     from search.campaign import Campaign, Plan
     from search.executors import executor
 
-    started = time.perf_counter()
     with executor(None, workers) as pool:
-        campaign = Campaign(bench.folder, Plan(bench.heads, bench.seed, evaluations), pool, workers, _report)
-        campaign.run({})
-    return bench.folder.read("result.json"), (time.perf_counter() - started) * min(workers, len(bench.heads))
+        timed = Timed(pool)
+        Campaign(bench.folder, Plan(bench.heads, bench.seed, evaluations), timed, workers, _report).run({})
+    return bench.folder.read("result.json"), timed.seconds
 
 
 def _report(phase: str, done: int, total: int, figures: dict[str, Any]) -> None:
@@ -170,11 +167,11 @@ def row(name: str, iou: Sequence[dict[str, float]], rules: Sequence[int], evalua
 
 
 def chosen(name: str, bench: Bench, programs: Sequence[Sequence[str]], evaluations: float, seconds: float) -> dict[str, Any]:
-    """The table's row for a method that proposes these programs for each head."""
+    """The table's row for a method that proposes these programs for each head; they are chosen as a run chooses its own."""
     from dsl import parse
 
-    best = [best_on_select(bench, h, p) for h, p in zip(bench.heads, programs, strict=True)]
-    return row(name, [iou for _, iou in best], [len(parse(p).rules()) for p, _ in best], evaluations, seconds)
+    picked, iou = own_programs(bench, programs)
+    return row(name, iou, [len(parse(p).rules()) for p in picked], evaluations, seconds)
 
 
 def main() -> None:
@@ -191,7 +188,7 @@ def main() -> None:
         print(json.dumps(rows, indent=1))
         return
     print(
-        f"{len(bench.heads)} heads of {args.run or args.target}; mean IoU; evaluations per head; seconds of one core for all heads\n"
+        f"{len(bench.heads)} heads of {args.run or args.target}; mean IoU; evaluations per head; seconds of one core, all heads\n"
     )
     cells = [
         [

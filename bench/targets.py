@@ -6,8 +6,10 @@ import sys
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -118,19 +120,50 @@ def say(text: str) -> None:
         print(f"\r{text:60}", end="", file=sys.stderr, flush=True)
 
 
+class Timed(Executor):
+    """An executor that sums up the seconds of one core that its work took."""
+
+    def __init__(self, inner: Executor) -> None:
+        self.inner, self.seconds = inner, 0.0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        outer: Future[Any] = Future()
+        self.inner.submit(_timed, partial(fn, **kwargs), args).add_done_callback(partial(self._end, outer))
+        return outer
+
+    def _end(self, outer: Future[Any], inner: Future[Done]) -> None:
+        if inner.cancelled() or not outer.set_running_or_notify_cancel():
+            return
+        if error := inner.exception():
+            outer.set_exception(error)
+            return
+        self.seconds += inner.result().seconds
+        outer.set_result(inner.result().value)
+
+
 def _timed(work: Callable[..., Any], job: tuple[Any, ...]) -> Done:
     started = time.process_time()
     value = work(*job)
     return Done(value, time.process_time() - started)
 
 
-def best_on_select(bench: Bench, head: int, programs: Sequence[str]) -> tuple[str, dict[str, float]]:
-    """The program of highest IoU on `select`, and its mean IoU on each split."""
-    from search import units
+def own_programs(bench: Bench, programs: Sequence[Sequence[str]]) -> tuple[list[str], list[dict[str, float]]]:
+    """Each head's program among those proposed for it, by the rule of a run, and its mean IoU on each split."""
+    from dsl import parse
+    from search import finish, units
 
-    select = units.score(bench.path, programs, "select", [head]).mean((1, 2))
-    chosen = programs[int(np.argmax(select))]
-    return chosen, {split: float(units.score(bench.path, [chosen], split, [head]).mean()) for split in SPLITS}
+    pool = [(h, p) for h, own in enumerate(programs) for p in dict.fromkeys(own)]
+    iou = {split: np.zeros(len(pool)) for split in SPLITS}
+    for h, head in enumerate(bench.heads):
+        mine = [i for i, (at, _) in enumerate(pool) if at == h]
+        for split in SPLITS:
+            iou[split][mine] = units.score(bench.path, [pool[i][1] for i in mine], split, [head]).mean((1, 2))
+    rules = np.array([len(parse(p).rules()) for _, p in pool])
+    falls = np.maximum(0, iou["fit"] - iou["select"] - finish.SLACK)
+    merit = np.full((len(pool), len(bench.heads)), -np.inf)
+    merit[range(len(pool)), [h for h, _ in pool]] = iou["select"] - finish.OVERFIT * falls
+    chosen = finish.chosen(merit, rules)
+    return [pool[i][1] for i in chosen], [{s: float(iou[s][i]) for s in SPLITS} for i in chosen]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

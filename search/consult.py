@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 WAVE = 16  # heads asked about in one round
 UNITS_A_ROUND = 1_000_000  # numbers of the units of one round: round x this + row of the head
+UNLIMITED_ROUNDS = 2  # questions about a head where no limit on calls, tokens or dollars says otherwise
 SCORER_TEXTS = 8  # for the feedback on single rules
 NEAR = 2  # programs of other heads shown
 
@@ -37,6 +38,8 @@ def consult(
 
     per_layer = folder.description()["model"]["heads"]
     baseline = baselines(folder, heads)
+    limits = proposer.settings
+    most = UNLIMITED_ROUNDS if limits.calls is limits.tokens is limits.usd is None else None
     asked = dict.fromkeys(heads, 0)
     number = 0
     while True:
@@ -50,7 +53,9 @@ def consult(
             if late():
                 return
             progress = [
-                Progress(divmod(h, per_layer), baseline[h], known[h][0][0] if known.get(h) else None, asked[h]) for h in heads
+                Progress(divmod(h, per_layer), baseline[h], known[h][0][0] if known.get(h) else None, asked[h])
+                for h in heads
+                if most is None or asked[h] < most
             ]
             chosen = [layer * per_layer + head for layer, head in proposer.plan(progress, WAVE)]
             if not chosen:

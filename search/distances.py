@@ -24,23 +24,22 @@ def overlaps(patterns: np.ndarray, problem: Problem, heads: Sequence[int], devic
     """
     starts = problem.rows[problem.texts[:-1]]
     patterns = np.ascontiguousarray(patterns, np.float32)
-    present = np.add.reduceat(patterns, starts, axis=1, dtype=np.float64)  # (P, T)
+    present = np.zeros((len(patterns), len(problem)))  # the sums of the patterns
     if device is not None:
-        distance, mass = _by_torch(patterns, problem, heads, device)
+        distance, present, mass = _by_torch(patterns, problem, heads, device)
     elif problem.targets.dtype == np.float16:
         distance = np.zeros((len(patterns), len(heads), len(problem)))
         mass = np.zeros((len(heads), len(problem)))
         chosen = np.asarray(heads)
-        cells = problem.rows[problem.texts]
         for t, first in enumerate(problem.texts[:-1]):
             whole = np.asarray(problem.targets[chosen, problem.offsets[t] : problem.offsets[t + 1]]).view(np.uint16)
             own = slice(first, problem.texts[t + 1] + 1)
             source = problem.row_source[own.start : own.stop - 1] - problem.offsets[t]
-            here = np.ascontiguousarray(patterns[:, cells[t] : cells[t + 1]])
-            _distances(here, whole, source, problem.rows[own] - cells[t], distance[:, :, t], mass[:, t])
+            _distances(patterns, whole, source, problem.rows[own], distance[:, :, t], present[:, t], mass[:, t])
     else:
         distance = np.empty((len(patterns), len(heads), len(problem)))
         mass = np.empty((len(heads), len(problem)))
+        present = np.add.reduceat(patterns, starts, axis=1, dtype=np.float64)
         for i, h in enumerate(heads):
             target = problem.target([h])[0]
             mass[i] = np.add.reduceat(target, starts, dtype=np.float64)
@@ -49,17 +48,21 @@ def overlaps(patterns: np.ndarray, problem: Problem, heads: Sequence[int], devic
     return (total - distance) / (total + distance)
 
 
-def _by_torch(patterns: np.ndarray, problem: Problem, heads: Sequence[int], device: str) -> tuple[np.ndarray, np.ndarray]:
+def _by_torch(
+    patterns: np.ndarray, problem: Problem, heads: Sequence[int], device: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     import torch
 
     target = torch.from_numpy(problem.target(heads)).to(device)  # (H, C)
     pattern = torch.from_numpy(patterns).to(device)  # (P, C)
-    distance, mass = [], []
+    distance, present, mass = [], [], []
     cells = problem.rows[problem.texts]
     for a, z in pairwise(cells):
         distance.append(torch.cdist(pattern[:, a:z], target[:, a:z], p=1))
+        present.append(pattern[:, a:z].sum(1))
         mass.append(target[:, a:z].sum(1))
-    return torch.stack(distance, -1).double().cpu().numpy(), torch.stack(mass, -1).double().cpu().numpy()
+    distances, patterns_mass, targets_mass = (torch.stack(x, -1).double().cpu().numpy() for x in (distance, present, mass))
+    return distances, patterns_mass, targets_mass
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
@@ -73,34 +76,41 @@ def _widen(half, out, bits):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _distances(patterns, halves, source, rows, distance, mass):  # type: ignore[no-untyped-def]
-    """distance (P, H) and mass (H) += L1 distances and sums on one text; halves (H, n * n) as uint16.
+def _distances(patterns, halves, source, rows, distance, present, mass):  # type: ignore[no-untyped-def]
+    """distance (P, H), present (P) and mass (H) += L1 distances and sums of patterns and targets on one text.
 
-    source (n): where each row's unmasked cells begin in halves; rows (n + 1): where they begin in patterns.
+    halves (H, n * n) as uint16; source (n): where each row's unmasked cells begin there; rows (n + 1): where in patterns.
     """
-    heads, number = len(halves), len(source)
+    heads, number, base = len(halves), len(source), rows[0]
+    size = rows[number] - base
     whole = np.empty(halves.shape[1], np.int32)
     wide = whole.view(np.float32)
-    packed = np.zeros(((heads + 3) // 4 * 4, rows[number]), np.float32)
+    packed = np.zeros(((heads + 3) // 4 * 4, size), np.float32)
     sums = np.empty(4, np.float32)
     for h in range(heads):
         _widen(halves[h], wide, whole)
         total = np.float32(0)
         for r in range(number):
-            to, of = packed[h, rows[r] : rows[r + 1]], wide[source[r] : source[r] + rows[r + 1] - rows[r]]
+            to, of = packed[h, rows[r] - base : rows[r + 1] - base], wide[source[r] : source[r] + rows[r + 1] - rows[r]]
             for c in range(len(to)):
                 to[c] = of[c]
                 total += of[c]
         mass[h] += total
-    for start in range(0, rows[number], PIECE):
-        stop = min(start + PIECE, rows[number])
+    for p in range(len(patterns)):
+        pattern = patterns[p, base : base + size]
+        total = np.float32(0)
+        for c in range(len(pattern)):
+            total += pattern[c]
+        present[p] += total
+    for start in range(0, size, PIECE):
+        stop = min(start + PIECE, size)
         for tile in range(0, heads, 4):
             some = min(4, heads - tile)
             a0, a1 = packed[tile, start:stop], packed[tile + 1, start:stop]
             a2, a3 = packed[tile + 2, start:stop], packed[tile + 3, start:stop]
             for p in range(0, len(patterns), 2):  # two patterns with four heads: fewer loads for each comparison
                 other = min(p + 1, len(patterns) - 1)
-                first, second = patterns[p, start:stop], patterns[other, start:stop]
+                first, second = patterns[p, base + start : base + stop], patterns[other, base + start : base + stop]
                 d0 = d1 = d2 = d3 = e0 = e1 = e2 = e3 = np.float32(0)
                 for c in range(len(first)):
                     x, y = first[c], second[c]

@@ -18,6 +18,7 @@ from dsl.nodes import (
     DIST,
     FALSE,
     TRUE,
+    And,
     Binary,
     Call,
     Compare,

@@ -30,7 +30,7 @@ from dsl.lift.build import (
     replace_names,
 )
 from dsl.lift.calls import Calls
-from dsl.lift.emit import fold, plain_index
+from dsl.lift.emit import Unsettled, fold, plain_index
 from dsl.lift.sequences import (
     clamp_high,
     clamp_low,
@@ -196,6 +196,9 @@ class Arrays(Calls):
         """The cell's value now."""
         fixed = tuple(ZERO if d == ONE and i in X else i for d, i in zip(a.dims, index, strict=True))
         names = {"$x0": fixed[0]} if len(fixed) == 1 else {"$x0": fixed[0], "$x1": fixed[1]}
+        if a.id in self.carried and fixed[0] == self.carried[a.id][0]:
+            return self.store[self.carried[a.id][1]]
+        self.seen.append((a, fixed, self.line))
         if not a.log:
             return rename(a.init, names)
         numeric = sort_of(a.init) == "number"
@@ -204,7 +207,10 @@ class Arrays(Calls):
         active = {el.loop.id for el in self.path if isinstance(el, LoopEl)}
         if numeric and not (self.eager(a, active)):
             return S("number", self.read(a, fixed))
-        return fold(self, a, len(a.log), fixed)
+        try:
+            return fold(self, a, len(a.log), fixed)
+        except Unsettled:
+            return S(sort_of(a.init) or "number", Name(f"$f{self.fresh()}"))  # the loop looks at the read once it is through
 
     def eager(self, a: Arr, active: set[int]) -> bool:
         for e in a.log:

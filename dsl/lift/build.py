@@ -790,9 +790,44 @@ def _pinned_word(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
 
 def within(x: Expr, over: Range) -> Expr:
     """x is one of the positions of the range."""
+    low, high = ends(over)
+    return and_(compare(">=", x, low), compare("<=", x, high))
+
+
+def ends(over: Range) -> tuple[Expr, Expr]:
+    """First and last position of the range, inside the text."""
     low = over.low if over.low is not None else ZERO
     high = over.high if over.high is not None else arith("-", N, ONE)
-    return and_(compare(">=", x, low), compare("<=", x, high))
+    if bounds(low)[0] < 0:
+        low = extreme("max", [low, ZERO])
+    if not at_most_last(high):
+        high = extreme("min", [high, arith("-", N, ONE)])
+    return low, high
+
+
+@lru_cache(maxsize=20_000)
+def at_most_last(e: Expr) -> bool:
+    """Known to be at most n - 1, from its form."""
+    match e:
+        case Num(value):
+            return value <= 0
+        case Name(name):
+            return name in ("q", "k") or name.startswith(("$p", "$x"))
+        case Find() | Call("first_token" | "last_token"):
+            return True
+        case Call("min", args):
+            return any(at_most_last(a) for a in args)
+        case Call("max" | "default", args):
+            return all(at_most_last(a) for a in args)
+        case IfElse(_, a, b):
+            return at_most_last(a) and at_most_last(b)
+    terms, const = linear(e)
+    positive = [a for a, c in terms.items() if c > 0]
+    if len(positive) != 1 or terms[positive[0]] != 1 or any(bounds(a)[0] < 0 for a, c in terms.items() if c < 0):
+        return False
+    if positive[0] == N:
+        return const <= -1
+    return const <= 0 and positive[0] != e and at_most_last(positive[0])
 
 
 def _outside_variable(over: Range, guard: Expr) -> tuple[list[Expr], list[Expr]]:
@@ -845,8 +880,7 @@ def find(which: str, over: Range, guard: Expr) -> Expr:
         return if_(and_(*outer), find(which, over, and_(*inner)), MISSING["number" if over.domain is None else "word"])
     over, guard = _tightened(over, guard)
     if guard == TRUE and over.domain is None:
-        low = over.low if over.low is not None else ZERO
-        high = over.high if over.high is not None else arith("-", N, ONE)
+        low, high = ends(over)
         return if_(compare("<=", low, high), low if which == "first" else high, MISSING_NUMBER)
     if which == "first" and over.domain is not None and over.domain.name == "words" and over.domain.args and guard == TRUE:
         return Call("word", over.domain.args)
@@ -887,8 +921,7 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
         return if_(quantified("any", over, guard), value, MISSING_NUMBER)
     over, guard = _tightened(over, guard)
     if guard == TRUE and over.domain is None:
-        low = over.low if over.low is not None else ZERO
-        high = over.high if over.high is not None else arith("-", N, ONE)
+        low, high = ends(over)
         if kind == "any":
             return compare("<=", low, high)
         if kind == "count":

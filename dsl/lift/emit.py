@@ -305,6 +305,10 @@ def simplified(m: Machine, steps: list[Step]) -> list[Step]:
 # --- one-dimensional arrays, read ------------------------------------------------------------------------------------
 
 
+class Unsettled(Exception):
+    """A cell of other rounds of a loop that is still being followed."""
+
+
 def fold(m: Machine, a: Arr, upto: int, index: tuple[Expr, ...]) -> Any:
     """The cell's value as one expression."""
     active = {el.loop.id: el.loop for el in m.path if isinstance(el, LoopEl)}
@@ -314,10 +318,7 @@ def fold(m: Machine, a: Arr, upto: int, index: tuple[Expr, ...]) -> Any:
         if mine:
             at = tuple(m.resolve(e) for e in entry.index)
             if at != tuple(m.resolve(e) for e in index):
-                inside = [loop for loop in mine if any(loop.range.var in free_names(e) for e in at)]
-                if not inside and all(plain_index(e) for e in at):
-                    pass
-                raise Refusal(m.line, "an array that is read at other places while a loop fills it")
+                raise Unsettled
         rule = normal(m, a, entry, i, frozenset(loop.id for loop in mine))
         if rule is None:
             continue
@@ -458,6 +459,8 @@ class Emitter:
                 path, self.m.path = self.m.path, []
                 try:
                     value = fold(self.m, other, version, index)
+                except Unsettled:
+                    raise Refusal(self.m.line, "an array that is read while a loop fills it") from None
                 finally:
                     self.m.path = path
                 return self.foreign(self.m.resolve(number(value)))

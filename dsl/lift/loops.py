@@ -217,7 +217,8 @@ class Loops(Recurrences, Machine):
         if r.domain is not None and r.domain.name == "ancestors":
             loop.ordered = False
         logs = {i: len(a.log) for i, a in self.arrays.items()}
-        owed = len(self.owed)
+        owed, seen = len(self.owed), len(self.seen)
+        carried = dict(self.carried)
         start = dict(self.store)
         unknown: dict[Any, Any] = {}  # variables handed from iteration to iteration, as they start one
         names: dict[Any, str] = {}
@@ -227,6 +228,7 @@ class Loops(Recurrences, Machine):
                 if i in logs:
                     del a.log[logs[i] :]
             del self.owed[owed:]
+            del self.seen[seen:]
             shown = self.execute(loop, {**start, **unknown, **guesses}, o.value, bind, body)
             changed = False
             for key, value in list(start.items()):
@@ -249,10 +251,37 @@ class Loops(Recurrences, Machine):
                     self.firmer(key, value, new, unknown, names)
                     changed = True
             if not changed:
+                changed = self.filled_in_steps(loop, start, logs, seen)
+            if not changed:
                 break
         else:
             self.refuse("what this loop hands from one element to the next")
+        self.carried = carried
         return self.finish(loop, o, start, unknown, names, guesses, shown)
+
+    def filled_in_steps(self, loop: Loop, start: dict[Any, Any], logs: dict[int, int], seen: int) -> bool:
+        """Cells read of an array that this loop writes must be this iteration's own, or the one written just before."""
+        for a, index, line in self.seen[seen:]:
+            if a.id not in logs or (len(a.dims) == 2 and a.log):
+                continue
+            mine = [e for e in a.log[logs[a.id] :] if any(isinstance(el, LoopEl) and el.loop is loop for el in e.path)]
+            if not mine or all(e.index == index for e in mine):
+                continue
+            before = arith("+" if loop.descending else "-", loop.var, ONE)
+            first = low_of(loop.range) if not loop.descending else high_of(loop.range)
+            key = ("d", a.id, "the array")
+            if key in start or index != (before,) or any(e.index != (loop.var,) for e in mine):
+                raise Refusal(line, "an array that is read at other places while a loop fills it")
+            if loop.guard != TRUE or loop.range.domain is not None:
+                raise Refusal(line, "an array that is read at other places while a loop fills it")
+            log, a.log[logs[a.id] :] = a.log[logs[a.id] :], []
+            kept, self.store = self.store, dict(start)
+            start[key] = self.cell(a, (arith("+" if loop.descending else "-", first, ONE),))  # type: ignore[attr-defined]
+            self.store = kept
+            a.log.extend(log)
+            self.carried[a.id] = (before, key)
+            return True
+        return False
 
     def execute(
         self, loop: Loop, store: dict[Any, Any], value: Any, bind: Callable[[Any], None], body: Callable[[], Expr]
@@ -270,6 +299,10 @@ class Loops(Recurrences, Machine):
         live = body()
         self.line = line
         self.frames.pop()
+        filled = {}
+        for at, (index, key) in list(self.carried.items()):
+            if loop.range.var in free_names(index):
+                filled[key] = self.cell(self.arrays[at], (loop.var,))  # type: ignore[attr-defined]
         self.path.pop()
         ends = [(c, s) for c, s in frame.continues] + [(b.cond, b.store) for b in frame.breaks]
         if live == FALSE and ends:
@@ -280,6 +313,7 @@ class Loops(Recurrences, Machine):
             self.store = {**other, **result}
             result = self.merge_stores(cond, other, result)
         loop.breaks = list(frame.breaks)
+        result = {**result, **filled}
         return Round(dict(result), live, frame)
 
     # --- what is handed on --------------------------------------------------------------------------------------

@@ -72,6 +72,8 @@ class Machine:
         self.closed: dict[str, Expr] = {}
         self.reads: dict[int, tuple[tuple[Loop, ...], int]] = {}
         self.owed: list[tuple[Expr, tuple[Expr, ...], int]] = []  # numbers taken to be at least 0
+        self.seen: list[tuple[Arr, tuple[Expr, ...], int]] = []  # cells read, with the line
+        self.carried: dict[int, tuple[Expr, Any]] = {}  # arrays filled from the element before: its index, the store's key
         self.named: dict[str, str] = {}  # Python's name of a loop's variable
         self._facts: tuple[tuple[Any, ...], Facts] | None = None
 

@@ -20,6 +20,7 @@ from dsl.nodes import (
     IfElse,
     Member,
     Name,
+    Node,
     Not,
     Num,
     Or,
@@ -457,13 +458,19 @@ def indifferent(guard: Expr, name: str) -> Expr:
                 parts.append(e)
 
     find_parts(guard)
+    if len(parts) > 5:
+        return guard
     from dsl.lift.build import transform
 
-    if_true = transform(guard, lambda x: TRUE if x in parts else None)
-    if_false = transform(guard, lambda x: FALSE if x in parts else None)
-    if implied_by_cases(if_true, if_false) and implied_by_cases(if_false, if_true):
-        return if_true if len(str(if_true)) <= len(str(if_false)) else if_false
-    return guard
+    first: Expr | None = None
+    for case in product((FALSE, TRUE), repeat=len(parts)):
+        chosen = dict(zip(parts, case, strict=True))
+        other = transform(guard, lambda x, chosen=chosen: chosen.get(x) if isinstance(x, Node) else None)
+        if first is None:
+            first = other
+        elif not (implied_by_cases(first, other) and implied_by_cases(other, first)):
+            return guard
+    return guard if first is None else first
 
 
 def implied_by_cases(a: Expr, b: Expr) -> bool:

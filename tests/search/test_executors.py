@@ -64,9 +64,8 @@ def test_work_that_kills_every_worker_fails_with_one_line():
 
 
 def test_errors_of_the_work_itself_come_back_as_they_are():
-    with executor(None, 1) as pool:
-        with pytest.raises(TypeError):
-            pool.submit(double).result(timeout=60)
+    with executor(None, 1) as pool, pytest.raises(TypeError):
+        pool.submit(double).result(timeout=60)
 
 
 def test_leaving_the_pool_ends_its_processes_and_the_work_in_them():

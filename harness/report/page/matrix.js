@@ -4,16 +4,22 @@ const VIEWS = [["true", "Model"], ["program", "Program"], ["difference", "Progra
 const view = { mode: "all", text: 0, n: 0, q: -1, k: -1, true: [], program: [], difference: [], bits: null, described: null };
 const root = (v) => Math.sign(v) * Math.sqrt(Math.abs(v)); // the scale of the colours: small weights stay visible
 
+let latest = 0; // what was asked for last is shown, whichever is unpacked first
+
 async function loadMatrices(head, program) {
-  const text = DATA.texts[view.text];
+  const request = ++latest, text = DATA.texts[view.text];
+  $("matrices").setAttribute("aria-busy", "true");
   const n = text.tokens.length;
   const [bytes, own] = await Promise.all([inflate(text.heads[head]), inflate(text.programs[program])]);
+  if (request !== latest) return;
   const [model, pattern] = [weights(bytes, n), weights(own, n)];
   Object.assign(view, { n, true: model, program: pattern, difference: pattern.map((v, i) => v - model[i]), bits: own.subarray(2 * n * n) });
   view.described = DATA.programs[program];
   if (view.q < 0 || view.q >= n || view.k >= n) startCell();
-  drawMatrices();
+  if ($("matrices").firstChild) paintMatrices();
+  else drawMatrices();
   showCell();
+  $("matrices").setAttribute("aria-busy", "false");
 }
 
 // A row in the middle, at the key it attends to most.
@@ -30,7 +36,7 @@ function firedAt(q, k) {
 function drawMatrices() {
   const wanted = VIEWS.filter(([key]) => view.mode === "all" || view.mode === key);
   const box = $("matrices");
-  box.dataset.mode = view.mode;
+  $("inspect").dataset.mode = view.mode;
   box.replaceChildren(...wanted.map(([key, label]) => {
     const canvas = el("canvas", { "data-view": key, role: "img", "aria-label": `${label}: rows are queries, columns are keys` });
     for (const type of ["pointermove", "pointerdown"]) canvas.addEventListener(type, (e) => pointAt(canvas, e));
@@ -45,7 +51,7 @@ function geometry(canvas) {
   const tokens = DATA.texts[view.text].tokens.map(token);
   const longest = Math.min(Math.max(...tokens.map((t) => t.length)), 10);
   const margin = Math.round(Math.min(14 + longest * 6.2, width / 4));
-  const tall = view.mode === "all" ? Infinity : Math.max(0.75 * innerHeight - margin, 12 * view.n); // a large one still fits the window
+  const tall = view.mode === "all" ? Infinity : Math.max(0.75 * innerHeight - margin, 15 * view.n); // a large one still fits the window
   const cell = Math.max(Math.min((width - margin - 2) / view.n, tall / view.n, 30), 3);
   return { tokens, margin, cell, size: margin + cell * view.n + 1, every: Math.ceil(8 / cell), font: Math.min(12, Math.max(8, cell - 1)) };
 }

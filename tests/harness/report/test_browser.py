@@ -16,6 +16,7 @@ BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil
 DRIVER = shutil.which("chromedriver")
 pytestmark = pytest.mark.skipif(not (BROWSER and DRIVER), reason="chromium or chromedriver is not installed")
 
+LOADED = "document.getElementById('matrices').getAttribute('aria-busy') === 'false'"
 FLAGS = (
     "--headless=new",
     "--no-sandbox",
@@ -89,6 +90,7 @@ def open_head(browser, record):
     browser.find_element("css selector", f"[data-head=L{record['layer']}H{record['head']}]").click()
     until(browser, f"document.getElementById('head-title').textContent === 'Layer {record['layer']}, head {record['head']}'")
     until(browser, "document.querySelectorAll('#front-program li').length > 0")
+    until(browser, LOADED)
 
 
 def point_at(browser, view, q, k):
@@ -219,13 +221,14 @@ def test_another_text_and_the_library_program(page, run):
     assert f"{record['iou_per_text']['test'][2]:.3f}" in text(page, "#text-line")
     here, true, pattern, _ = expected(run, record, 2)
     n = len(here)
-    until(page, f"view.n === {n}")
+    until(page, LOADED)
     point_at(page, "program", n - 1, 1)
     assert abs(shown_number(page, "true") - true[n - 1, 1]) <= 0.0006
     assert abs(shown_number(page, "program") - pattern[n - 1, 1]) <= 0.0006
     page.find_element("css selector", "#program-mode input[value=library]").find_element("xpath", "..").click()
     other = library[record["library_program"]]
     until(page, "document.querySelector('#program code').textContent === " + json.dumps(other.splitlines()[0]))
+    until(page, LOADED)
     point_at(page, "program", n - 2, 0)
     _, _, pattern, _ = expected(run, {**record, "program": other}, 2)
     assert abs(shown_number(page, "program") - pattern[n - 2, 0]) <= 0.0006
@@ -234,7 +237,7 @@ def test_another_text_and_the_library_program(page, run):
 def test_tokens_with_markup_are_plain_text(page, run):
     index, q = next((i, t.tokens.index("</script>")) for i, t in enumerate(run.folder.texts("test")[:4]) if "</script>" in t.tokens)
     page.execute_script("return openText(arguments[0])", index)
-    until(page, f"view.n === {len(run.folder.texts('test')[index])}")
+    until(page, LOADED)
     point_at(page, "true", q, 0)
     assert text(page, "#cell-query") == "</script>"
 
