@@ -77,10 +77,13 @@ def open_run(path: str | Path, device: str = "cpu") -> Session:
 
 
 def outcome_of(session: Session) -> dict[str, Any]:
-    """The run's result. Raises UserError if it has not finished."""
-    if not session.folder.has("result.json"):
-        raise UserError(f"{session.folder.path}: the run is not finished; go on with: headscript run --out {session.folder.path} …")
-    return session.folder.read("result.json")
+    """The run's result; of a run that was cut short, what it had found. Raises UserError if there is neither."""
+    if session.folder.has("result.json"):
+        return session.folder.read("result.json")
+    if session.folder.has("partial.json"):
+        output.note(f"{session.folder.path}: this run was cut short; what it had found follows")
+        return session.folder.read("partial.json")
+    raise UserError(f"{session.folder.path}: the run is not finished; go on with: headscript run --out {session.folder.path} …")
 
 
 def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) -> Session:

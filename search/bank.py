@@ -37,7 +37,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Guard:
-    """relation and condition on the query and condition on the key."""
+    """relation and condition on the query and condition on the key; relation 0 holds everywhere."""
 
     relation: int
     query: Side = Side(0)
@@ -46,6 +46,10 @@ class Guard:
     @property
     def tokens(self) -> int:
         return len(self.query.tokens) + len(self.key.tokens)
+
+    @property
+    def conditions(self) -> int:
+        return (self.relation != 0) + (self.query.label != EVERY) + (self.key.label != EVERY)
 
 
 class Bank:
@@ -62,7 +66,10 @@ class Bank:
         keep = [j for j, holds in enumerate(at[0]) if _telling(holds, [at[0][i] for i in range(j)])]
         self.classes = [candidates[j] for j in keep]
         token = {t: i for i, t in enumerate(frequent)}
-        tables = [self._categories(s, np.array([at[s][j] for j in keep]), token) for s in POSITIONS]
+        tables = [
+            self._categories(s, np.array([at[s][j] for j in keep]).reshape(len(keep), len(problem.position)), token)
+            for s in POSITIONS
+        ]
         self.width = max(len(names) for _, _, names in tables)
         self.category: dict[int, np.ndarray] = {}  # shift -> (N) category of each position's neighbour
         self.members: dict[int, np.ndarray] = {}  # shift -> (classes, width) float32
@@ -137,10 +144,10 @@ class Bank:
                 yield f'startswith({{}}, "{marker}")'
         yield from (f"length({{}}) <= {n}" for n in (1, 2, 3, 4, 5, 6))
         endings: Counter[str] = Counter()
-        for token, count in self.common.items():
+        for token in self.common:
             for n in (1, 2, 3):
                 if len(token) > n + 1 and token[-n:].isalpha():
-                    endings[token[-n:]] += count * n
+                    endings[token[-n:]] += n
         yield from (f'endswith({{}}, "{ending}")' for ending, _ in endings.most_common(6))
 
     def _categories(self, shift: int, holds: np.ndarray, token: dict[str, int]) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
@@ -231,7 +238,7 @@ def _relation_texts(problem: Problem, classes: list[str], ends: list[str]) -> It
     yield "k == nearest(p <= q: word_start(p))"
     similarity = problem.pack(value(parse_expression("similarity(q, k)"), problem.batch))
     apart = similarity[problem.q != problem.k]
-    for share in (0.85, 0.95, 0.98, 0.99):
+    for share in (0.85, 0.95, 0.98, 0.99) if apart.size else ():
         yield f"similarity(q, k) > {np.quantile(apart, share):.2f} and {others}"
     single = [f"k == {d}" for d in range(3)] + [f"k <= {d}" for d in (4, 8, 16, 32)]
     if not causal:

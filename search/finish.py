@@ -111,6 +111,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
                 "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
                 "iou": three(p, h),
                 "interval": interval(texts["test"][p, h]),
+                "intervals": {split: interval(texts[split][p, h]) for split in SPLITS},
                 "iou_per_text": {"test": [digits(x) for x in texts["test"][p, h]]},
                 "library_program": names[served[h]],
                 "library_iou": three(served[h], h),

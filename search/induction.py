@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ class Effort:
     steps: int = 16  # gradient steps after each change
     spare: int = 2  # rules grown beyond the limit and pruned again
     token_cost: float = 1e-4  # IoU that a token of a set has to be worth
+    condition_cost: float = 2e-4  # IoU that a relation or a condition on one position has to be worth
     least_gain: float = 4e-4  # IoU that a rule has to be worth
     refined: tuple[int, ...] = (12, 9, 6)  # numbers of rules at which every guard is chosen again, given the others
 
@@ -151,7 +152,7 @@ class Induction(LogLinear):
                 scores,
                 labels,
             )
-            self._worth[job] = scores[:number].max(0)
+            self._worth[job] = scores[:number].max(0, initial=0)
             # Only what can reach the global ranking is turned into a guard.
             keep = set(np.argsort(-scores[:number, 0], kind="stable")[:6]) | set(np.argsort(-scores[:number, 1], kind="stable")[:6])
             for i in sorted(keep):
@@ -163,7 +164,7 @@ class Induction(LogLinear):
                     sides.append(Side(shift if label != EVERY else 0, label, tokens))
                 found.setdefault(Guard(relation, *sides), (scores[i, 0], scores[i, 1]))
             if (shift_q, shift_k) == (0, 0):
-                found.setdefault(Guard(relation), (float(scores[:number, 0].max()), float(scores[:number, 1].max())))
+                found.setdefault(Guard(relation), tuple(self._worth[job]))
         guards, worth = list(found), np.array(list(found.values()))
         top = [np.argsort(-worth[:, c], kind="stable")[: self.effort.candidates] for c in (0, 1)]
         return [guards[i] for i in sorted({int(i) for t in top for i in t})]
@@ -207,16 +208,24 @@ class Induction(LogLinear):
             )
             gains = trial(cells, FACTORS, limits) - base
             j = int(gains.argmax())
-            tried.append((gains[j] - self.effort.token_cost * guard.tokens, j, guard))
+            tried.append((gains[j] - self._cost(guard), j, guard))
         self.evaluations += len(tried)
         tried.sort(key=lambda t: -t[0])
+        finalists = {guard: j for _, j, guard in tried[:keep]}
+        for _, j, guard in tried[:2]:  # whether they are as good with one part less
+            for shorter in (replace(guard, relation=0), replace(guard, query=Side(0)), replace(guard, key=Side(0))):
+                finalists.setdefault(shorter, j)
         result = []
-        for _, j, guard in tried[:keep]:
+        for guard, j in finalists.items():
             factors = FACTORS[max(0, j - 1) : j + 2]
             gains = trial(bank.cells(guard), factors, problem.texts) - iou
             b = int(gains.argmax())
-            result.append((gains[b] - self.effort.token_cost * guard.tokens, float(factors[b]), guard))
+            result.append((gains[b] - self._cost(guard), float(factors[b]), guard))
+        self.evaluations += len(result)
         return sorted(result, key=lambda t: -t[0])
+
+    def _cost(self, guard: Guard) -> float:
+        return self.effort.token_cost * guard.tokens + self.effort.condition_cost * guard.conditions
 
     # moves
 
@@ -272,7 +281,7 @@ class Induction(LogLinear):
         self.fit(self.effort.steps, new=1)
         old = before[0][rule]
         assert old is not None
-        if self.iou - before[-1] < self.effort.token_cost * (guard.tokens - old.tokens) + 1e-5:
+        if self.iou - before[-1] < self._cost(guard) - self._cost(old) + 1e-5:
             self.restore(before)
             return False
         return True

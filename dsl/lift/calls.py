@@ -57,6 +57,7 @@ from dsl.lift.values import (
     DictSlot,
     Doc,
     EmptyList,
+    Extend,
     Func,
     Instance,
     Item,
@@ -112,6 +113,8 @@ class Calls(Expressions):
                 return found
         if isinstance(node.func, ast.Name) and node.func.id == "isinstance" and self.lookup("isinstance").__class__.__name__ == "Undefined":
             return True
+        if self.extends_group(node):
+            return None
         f = self.evaluate(node.func)
         args: list[Any] = []
         for a in node.args:
@@ -133,6 +136,22 @@ class Calls(Expressions):
         result = self.apply(f, args, keywords)
         self.line = line
         return result
+
+    def extends_group(self, node: ast.Call) -> bool:
+        """groups[-1].append(x), where groups is being filled by a loop."""
+        match node:
+            case ast.Call(ast.Attribute(ast.Subscript(ast.Name(name), index), "append"), [value], []):
+                pass
+            case _:
+                return False
+        if ast.unparse(index) != "-1":
+            return False
+        ref = self.lookup(name)
+        held = self.unbox(ref)
+        if not isinstance(ref, Ref) or not isinstance(held, Seq) or (held.segments and items_of(held) is not None):
+            return False
+        self.rebox(ref, Seq((*held.segments, Item(Extend(self.frozen(self.evaluate(value))))), held.is_set, held.ordered))
+        return True
 
     def apply(self, f: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
         f = self.decided_conflict(f)
@@ -436,11 +455,15 @@ class Calls(Expressions):
         if ra.domain is not None or not seq.ordered:
             self.refuse("sorting words by computed values")
         keys = [self.apply(key, [o.value], {}) for o in (a, b)]
-        if not all(sort_of(k) in ("number", "guard") for k in keys):
+        mine, other = ([number(x) for x in (k if isinstance(k, tuple) else (k,)) if sort_of(x) in ("number", "guard")] for k in keys)
+        if len(mine) != len(keys[0] if isinstance(keys[0], tuple) else (0,)):
             self.refuse("sorting by computed strings")
-        mine, other = number(keys[0]), number(keys[1])
-        ahead = compare(">" if reverse else "<", other, mine)
-        tie = and_(compare("==", other, mine), compare(">" if a.descending else "<", Name(rb.var), Name(ra.var)))
+        ahead: Expr = FALSE
+        equal_so_far: list[Expr] = []
+        for x, y in zip(other, mine, strict=True):
+            ahead = or_(ahead, and_(*equal_so_far, compare(">" if reverse else "<", x, y)))
+            equal_so_far.append(compare("==", x, y))
+        tie = and_(*equal_so_far, compare(">" if a.descending else "<", Name(rb.var), Name(ra.var)))
         rank = quantified("count", rb, and_(b.guard, or_(ahead, tie)))
         return Seq((Over(a.ranges, a.guard, a.value, a.descending, rank),), False, False)
 

@@ -339,6 +339,9 @@ class Expressions(Statements):
         if isinstance(a, Arr) or isinstance(b, Arr):
             return self.elementwise(lambda x, y: self.compare_values(op, x, y), a, b)
         ua, ub = self.unbox(a), self.unbox(b)
+        if isinstance(ua, Seq) != isinstance(ub, Seq) and (sort_of(ub if isinstance(ua, Seq) else ua) == "number"):
+            left = isinstance(ua, Seq)  # an array of numpy; Python's lists do not compare with numbers
+            return self.same_places(ua if left else ub, lambda v: self.compare_values(op, v, ub) if left else self.compare_values(op, ua, v))
         if isinstance(ua, Seq) or isinstance(ub, Seq):
             if isinstance(op, ast.Eq | ast.NotEq):
                 same = self.equal_lists(ua, ub)
@@ -356,6 +359,32 @@ class Expressions(Statements):
         if a is None or b is None:
             return False
         return value_of("guard", self.decide(compare(_COMPARISON[type(op)], number(a), number(b))))
+
+    def same_places(self, seq: Seq, change: Any) -> Seq:
+        """The list with every element changed, over the same variables, so that the two can be laid side by side."""
+        segments: list[Item | Over] = []
+        for s in seq.segments:
+            if isinstance(s, Item):
+                segments.append(Item(change(s.value), s.cond))
+            else:
+                segments.append(Over(s.ranges, s.guard, change(s.value), s.descending))
+        return Seq(tuple(segments), seq.is_set, seq.ordered)
+
+    def picked(self, seq: Seq, mask: Seq) -> Seq | None:
+        """array[mask], where the mask was made from the array."""
+        if len(seq.segments) != len(mask.segments):
+            return None
+        segments: list[Item | Over] = []
+        for s, t in zip(seq.segments, mask.segments, strict=True):
+            if sort_of(t.value) != "guard" or type(s) is not type(t):
+                return None
+            if isinstance(s, Item) and isinstance(t, Item):
+                segments.append(Item(s.value, and_(s.cond, expr(t.value))))
+            elif isinstance(s, Over) and isinstance(t, Over):
+                if s.ranges != t.ranges or s.guard != t.guard:
+                    return None
+                segments.append(Over(s.ranges, and_(s.guard, expr(t.value)), s.value, s.descending))
+        return Seq(tuple(segments), seq.is_set, seq.ordered)
 
     def equal_lists(self, a: Any, b: Any) -> Expr:
         def listed(v: Any) -> Any:
@@ -448,6 +477,10 @@ class Expressions(Statements):
                 lambda x, y: self.binary(op, x, y), self.as_array(a) if isinstance(ua, Seq) else a,
                 self.as_array(b) if isinstance(ub, Seq) else b,
             )  # fmt: skip
+        if isinstance(ua, Seq) != isinstance(ub, Seq) and isinstance(op, ast.Sub | ast.Div | ast.Pow | ast.Add):
+            if sort_of(ub if isinstance(ua, Seq) else ua) == "number":
+                left = isinstance(ua, Seq)
+                return self.box(self.same_places(ua if left else ub, lambda v: self.binary(op, v, ub) if left else self.binary(op, ua, v)))
         if isinstance(ua, Seq | tuple | DictSlot) or isinstance(ub, Seq | tuple | DictSlot) or isinstance(ua, Arr) or isinstance(ub, Arr):
             return self.list_operation(op, ua, ub)
         if isinstance(ua, Opaque) or isinstance(ub, Opaque):
@@ -670,6 +703,9 @@ class Expressions(Statements):
             case Seq():
                 if isinstance(index, Slice):
                     return self.box(sliced(self, of, index.low, index.high, index.step))
+                inner = self.unbox(index)
+                if isinstance(inner, Seq) and (chosen := self.picked(of, inner)) is not None:
+                    return self.box(chosen)
                 if isinstance(index, tuple | Arr):
                     return self.array_item(self.as_array(of), index)
                 if self.failing is not None:

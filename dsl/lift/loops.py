@@ -36,6 +36,7 @@ from dsl.lift.values import (
     Arr,
     CondEl,
     Dict,
+    Extend,
     Item,
     Later,
     Loop,
@@ -424,6 +425,8 @@ class Loops(Recurrences, Machine):
             writes = [self.write_of(loop, w, ran, guard, names) for w in added]
             return Dict(value.items, (*value.writes, *writes), value.factory)
         segments: list[Item | Over] = []
+        if any(isinstance(s, Item) and isinstance(s.value, Extend) for s in added):
+            return Seq((*value.segments, self.groups(loop, value, added, ran, guard, names)), False, value.ordered)
         items = [s for s in added if isinstance(s, Item)]
         if len(items) == len(added) and len(items) > 1:
             joined = self.one_item(items)
@@ -439,6 +442,39 @@ class Loops(Recurrences, Machine):
                     ordered = False
                 segments.append(Over((ran, *s.ranges), and_(guard, s.guard), s.value, loop.descending))
         return Seq((*value.segments, *segments), value.is_set, ordered or value.is_set)
+
+    def groups(
+        self, loop: Loop, value: Seq, added: Any, ran: Range, guard: Expr, names: dict[str, Expr]
+    ) -> Over:
+        """Lists inside a list: some iterations begin one, the others add to the last."""
+        begins = [s for s in added if not isinstance(s.value, Extend)]
+        more = [s for s in added if isinstance(s.value, Extend)]
+        if len(begins) != 1 or len(more) != 1 or value.segments or loop.descending or loop.range.domain is not None:
+            self.refuse("a list of lists filled in this way")
+        first, rest = begins[0], more[0]
+        start = items_of(first.value) if isinstance(first.value, Seq) else None
+        if not isinstance(first, Item) or start is None:
+            self.refuse("a list of lists filled in this way")
+        s, r, t = Name(ran.var), f"{ran.var}r", f"{ran.var}t"
+        opens = replace_names(and_(loop.guard, first.cond), {loop.range.var: Name(t)})
+        following = find("first", Range(t, arith("+", s, ONE), ran.high), opens)
+        from dsl.lift.build import default
+
+        last = ran.high if ran.high is not None else high_of(ran)
+        end = default(arith("-", following, ONE), last)
+        here: dict[str, Expr] = {loop.range.var: Name(r)}
+        members = Over(
+            (Range(r, arith("+", s, ONE), end),),
+            replace_names(and_(loop.guard, rest.cond), here),
+            rename(rest.value.value, here),
+        )
+        group = Seq((*(Item(rename(v, names)) for v in start or []), members))
+        if isinstance(members.guard, Bool) and len(group.segments) == 2 and group.segments[0] == Item(S("number", s)) and members.value == S("number", Name(r)):
+            group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
+        elif start is not None and len(start) == 1 and rename(start[0], names) == rename(rest.value.value, {loop.range.var: s}):
+            if and_(first.cond, rest.cond) == FALSE and or_(first.cond, rest.cond) == TRUE and loop.guard == TRUE:
+                group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
+        return Over((ran,), and_(guard, replace_names(first.cond, names)), group)
 
     def one_item(self, items: list[Item]) -> Item | None:
         """Several appends of which an iteration does one, as one."""

@@ -751,11 +751,21 @@ def token_of_word(at: Expr) -> Expr:
     return at
 
 
+def own_key(w: Write) -> bool:
+    """Written under the loop's position itself."""
+    return len(w.ranges) == 1 and w.ranges[0].domain is None and w.key == S("number", Name(w.ranges[0].var)) and w.mode != "append"
+
+
 def dict_values(m: Machine, d: Dict, what: str) -> Seq:
     """d.keys(), d.values() or d.items()."""
     segments: list[Item | Over] = [
         Item({"keys": k, "values": v, "items": (k, v)}[what]) for k, v in d.items
     ]
+    if len(d.writes) > 1 and not d.items and all(own_key(w) for w in d.writes):
+        v = m.var()
+        at = S("number", Name(v))
+        pair = {"keys": at, "values": dict_get(m, d, at, 0.0), "items": (at, dict_get(m, d, at, 0.0))}[what]
+        return Seq((Over((Range(v),), dict_has(m, d, at), pair),), False, len(d.writes) == 1)
     for w in d.writes:
         if w.mode == "append":
             if what == "values" and not d.items and len(d.writes) == 1:

@@ -59,6 +59,13 @@ class Seq:
 
 
 @dataclass(frozen=True, slots=True)
+class Extend:
+    """Among what a loop appends to a list of lists: this goes to the end of the last list."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Write:
     """dict[key] = value for all values of the ranges where cond holds. mode: last, first, sum (value is added), append."""
 
@@ -375,6 +382,8 @@ def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
             return v if new is e else value_of(sort, new)
         case tuple():
             return tuple(map_value(x, change) for x in v)
+        case Extend(value):
+            return Extend(map_value(value, change))
         case Item(value, cond):
             return Item(map_value(value, change), change(cond))
         case Over(ranges, guard, value, descending, rank):

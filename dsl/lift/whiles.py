@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Aggregate, Bool, Compare, Expr, Name, Range, free_names
+from dsl.nodes import FALSE, TRUE, Aggregate, Bool, Call, Compare, Expr, Name, Range, free_names
 
 from dsl.lift.build import (
     N,
@@ -14,10 +14,12 @@ from dsl.lift.build import (
     arith,
     compare,
     default,
+    find,
     from_linear,
     if_,
     linear,
     not_,
+    num,
     quantified,
     rename_in,
     whole,
@@ -214,7 +216,56 @@ class Whiles(Loops):
 
     def climb(self, node: ast.While) -> bool:
         """while word.head != word: word = word.head (and a counter of the steps): up to the root."""
-        return False
+        test = node.test.values[0] if isinstance(node.test, ast.BoolOp) and isinstance(node.test.op, ast.And) else node.test
+        name = climbing(test)
+        if name is None or node.orelse:
+            return False
+        if isinstance(node.test, ast.BoolOp) and not all(far_limit(t) for t in node.test.values[1:]):
+            return False
+        counters: list[tuple[str, float]] = []
+        moved = False
+        for s in node.body:
+            match s:
+                case ast.Assign([ast.Name(x)], ast.Attribute(ast.Name(y), "head")) if x == y == name:
+                    moved = True
+                case ast.AugAssign(ast.Name(x), ast.Add(), ast.Constant(int() | float() as c)) if x != name:
+                    counters.append((x, float(c)))
+                case _:
+                    return False
+        word = self.lookup(name)
+        if not moved or not (isinstance(word, S) and word.sort == "word"):
+            return False
+        a, b = self.var("w"), self.var("w")
+        chain = Call("ancestors", (word.e,))
+        steps = quantified("count", Range(a, None, None, chain), TRUE)
+        root = find("first", Range(b, None, None, chain), compare("==", Call("head", (Name(b),)), Name(b)))
+        self.bind(name, S("word", default(root, word.e)))
+        for x, c in counters:
+            start = number(self.lookup(x))
+            self.bind(x, value_of("number", arith("+", start, arith("*", num(c), steps))))
+        return True
+
+
+def climbing(test: ast.expr) -> str | None:
+    """The name w in w.head != w, w.head.i != w.i, w != w.head, w.dep_ != "ROOT"."""
+    match test:
+        case ast.Compare(ast.Attribute(ast.Name(x), "head"), [ast.NotEq() | ast.IsNot()], [ast.Name(y)]) if x == y:
+            return x
+        case ast.Compare(ast.Name(y), [ast.NotEq() | ast.IsNot()], [ast.Attribute(ast.Name(x), "head")]) if x == y:
+            return x
+        case ast.Compare(ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i"), [ast.NotEq()], [ast.Attribute(ast.Name(y), "i")]) if x == y:
+            return x
+        case ast.Compare(ast.Attribute(ast.Name(y), "i"), [ast.NotEq()], [ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i")]) if x == y:
+            return x
+    return None
+
+
+def far_limit(test: ast.expr) -> bool:
+    """steps < 50 and the like: no sentence is nested so deep."""
+    match test:
+        case ast.Compare(ast.Name(), [ast.Lt() | ast.LtE()], [ast.Constant(int() as limit)]):
+            return limit >= 30
+    return False
 
 
 _ = (Bool, high_of, low_of)
