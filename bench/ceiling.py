@@ -145,7 +145,7 @@ def _slopes(target, base, entries, theta, rows, texts, by_iou, eps, gradient):  
         for c in range(len(p)):
             distance += abs(goal[c] - p[c])
         size = np.float32(2 * (stop - start))
-        total += (size - distance) / (size + distance)
+        total += float((size - distance) / (size + distance))
         if by_iou:
             f = np.float32(2) * size / (size + distance) ** 2 / number
             for r in range(start, stop):

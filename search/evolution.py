@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from search.problem import Problem
 
 ROUNDS = 3
-SURVIVORS = 6
+SURVIVORS = 8
 TEXTS = 16  # on which children are compared; survivors are fitted on all
 COMPLEXITY_PRICE = 2e-5  # IoU that a unit of complexity must be worth
 

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 OPERATIONS = ("set", "add", "scale", "max")
 FACTORS = (0.3, 0.6, 1.6, 3.0)  # of a constant
-STEPS = (-2.0, -1.0, 1.0, 2.0)  # of a whole number in a guard
+STEPS = (-2.0, -1.0, -1.0, 1.0, 1.0, 2.0)  # of a whole number in a guard
+TRIES = 8  # moves drawn until one applies
 
 # Primitives of the same signature, which may stand for one another.
 ALIKE: dict[str, tuple[str, ...]] = {
@@ -78,7 +79,7 @@ def flat(program: Program) -> list[Rule] | None:
 
 
 def mutated(program: Program, others: Sequence[Program], tokens: Sequence[str], rng: np.random.Generator) -> Program | None:
-    """A child of the program and, for crossover, one of the others; None where the move drawn does not apply.
+    """A child of the program and, for crossover, one of the others; None where no move drawn applies.
 
     tokens: strings that a set of tokens may gain.
     """
@@ -88,15 +89,17 @@ def mutated(program: Program, others: Sequence[Program], tokens: Sequence[str], 
     if not rules:
         return None
     moves: list[Callable[..., list[Rule] | None]] = [_drop, _swap, _operation, _conjunct, _feature, _number, _set, _cross]
-    child = moves[int(rng.integers(len(moves)))](rules, others, tokens, rng)
-    if not child:
-        return None
-    made = Program(tuple(child))
-    try:
-        check(made)
-    except LanguageError:  # a feature that does not suit its new arguments
-        return None
-    return made
+    for _ in range(TRIES):
+        child = moves[int(rng.integers(len(moves)))](rules, others, tokens, rng)
+        if not child or child == rules:
+            continue
+        made = Program(tuple(child))
+        try:
+            check(made)
+        except LanguageError:  # a feature that does not suit its new arguments
+            continue
+        return made
+    return None
 
 
 def _all(guards: Sequence[Expr]) -> Expr | None:
@@ -169,12 +172,17 @@ def _feature(rules: list[Rule], others: Any, tokens: Any, rng: np.random.Generat
 
 
 def _number(rules: list[Rule], others: Any, tokens: Any, rng: np.random.Generator) -> list[Rule] | None:
+    """Moves a bound by a step, or a constant by a factor."""
+    bounds = {id(n.right) for rule in rules for n in walk(rule) if isinstance(n, Compare)}
+
     def change(node: Node) -> Node | None:
         if isinstance(node, Compare) and isinstance(node.right, Num):
             value = node.right.value
-            new = value + _pick(STEPS, rng) if value == int(value) else value * _pick(FACTORS, rng)
+            new = value + _pick(STEPS, rng) if value == int(value) else float(f"{value * _pick(FACTORS, rng):.3g}")
             return replace(node, right=Num(new))
-        return Num(float(f"{node.value * _pick(FACTORS, rng):.3g}")) if isinstance(node, Num) else None
+        if isinstance(node, Num) and id(node) not in bounds:
+            return Num(float(f"{node.value * _pick(FACTORS, rng):.3g}"))
+        return None
 
     return _somewhere(rules, change, rng)
 
@@ -206,14 +214,11 @@ def _cross(rules: list[Rule], others: Sequence[Program], tokens: Any, rng: np.ra
 
 
 def _somewhere(rules: list[Rule], change: Callable[[Node], Node | None], rng: np.random.Generator) -> list[Rule] | None:
-    """Changes one node, drawn from those that can change."""
-    places = [(at, node) for at, rule in enumerate(rules) for node in walk(rule) if _changes(node)]
+    """Changes one node, drawn from those that `change` changes."""
+    places = [(at, node, new) for at, rule in enumerate(rules) for node in walk(rule) if (new := change(node)) is not None]
     if not places:
         return None
-    at, target = places[int(rng.integers(len(places)))]
-    new = change(target)  # type: ignore[arg-type]
-    if new is None:
-        return None
+    at, target, new = _pick(places, rng)
     done = [False]
 
     def once(node: Any) -> Any:
@@ -223,10 +228,6 @@ def _somewhere(rules: list[Rule], change: Callable[[Node], Node | None], rng: np
         return rebuild(node, once)
 
     return _with(rules, at, once(rules[at]))
-
-
-def _changes(node: Any) -> bool:
-    return isinstance(node, Call | Same | Num | Member | Compare)
 
 
 def _with(rules: list[Rule], at: int, rule: Rule) -> list[Rule]:

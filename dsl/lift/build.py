@@ -42,7 +42,7 @@ class TooMuch(Exception):
     """More work than any sensible program needs."""
 
 
-WORK = 3_000_000
+WORK = 700_000
 
 
 class _Budget(threading.local):
@@ -403,6 +403,14 @@ def compare(op: str, a: Expr, b: Expr) -> Expr:
     folded = _fold_numbers(op, a, b)
     if folded is not None:
         return folded
+    if isinstance(b, Num) and isinstance(a, Binary | Neg) and whole(a) and whole(b):
+        terms, const = linear(a)
+        if len(terms) == 1:
+            ((atom, c),) = terms.items()
+            if abs(c) == 1 and (const or c < 0):
+                return compare(op if c > 0 else FLIP[op], atom, num((b.value - const) * c))
+    if isinstance(b, Num) and whole(a) and bounds(a)[0] == 0 and (op, b.value) in (("<", 1), ("<=", 0)):
+        return Compare("==", a, ZERO)
     if isinstance(a, Aggregate) and a.kind == "count" and isinstance(b, Num):
         least = math.floor(b.value) + 1 if op == ">" else math.ceil(b.value) if op == ">=" else None
         most = math.ceil(b.value) - 1 if op == "<" else math.floor(b.value) if op == "<=" else None
@@ -910,6 +918,14 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
                 here: Expr = ONE if kind != "sum" or value is None else refold(substitute(value, {over.var: x}))
                 holds = and_(there, rest)
                 return holds if kind == "any" else if_(holds, here, ZERO)
+    if kind == "any" and over.domain is None and isinstance(guard, Or):
+        for i, part in enumerate(guard.items):
+            one = _pinned(over, part)
+            if one is not None:
+                low, high = ends(over)
+                if one[1] == compare("<=", low, high):
+                    return one[1]  # holds for the one position wherever there is any
+                return or_(one[1], quantified("any", over, or_(*guard.items[:i], *guard.items[i + 1 :])))
     inner, outer = _outside_variable(over, guard)
     if outer:
         below = quantified(kind, over, and_(*inner), value)

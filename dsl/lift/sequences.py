@@ -684,7 +684,9 @@ def dict_get(m: Machine, d: Dict, key: Any, otherwise: Any = ABSENT) -> Any:
             cond = contains(m, constant(keys), key)
             result = value if result is ABSENT else m.merge(cond, value, result)
     for i, w in enumerate(d.writes):
-        new = looked_up(m, renewed_write(m, w), key, result)
+        if w.mode == "sum" and i and not all(own_key(x) for x in d.writes) and any(x.mode != "sum" for x in d.writes):
+            refuse("a dictionary whose entries are both set and added to")
+        new = looked_up(m, renewed_write(m, w), key, result, bool(i or d.items))
         if w.mode == "first" and (i or d.items):
             new = m.merge(dict_has(m, Dict(d.items, d.writes[:i]), key), result, new)
         result = new
@@ -695,7 +697,7 @@ def dict_get(m: Machine, d: Dict, key: Any, otherwise: Any = ABSENT) -> Any:
     return result
 
 
-def looked_up(m: Machine, w: Write, key: Any, otherwise: Any) -> Any:
+def looked_up(m: Machine, w: Write, key: Any, otherwise: Any, prior: bool) -> Any:
     cond = and_(w.cond, equal(w.key, key))
     if w.mode == "append":
         old = otherwise if isinstance(otherwise, Seq) else Seq()
@@ -709,6 +711,8 @@ def looked_up(m: Machine, w: Write, key: Any, otherwise: Any) -> Any:
     if w.mode == "sum":
         total = quantify("sum", Over(w.ranges, cond, None), cond, number(w.value))
         start: Any = w.start if otherwise is ABSENT else otherwise
+        if prior:
+            return value_of("number", arith("+", number(start), total))
         if otherwise is ABSENT or otherwise == w.start:
             return value_of("number", arith("+", num(w.start), total))
         there = quantify("any", Over(w.ranges, cond, None), cond)
