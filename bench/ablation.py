@@ -1,7 +1,7 @@
 """What each part of the search is worth: induction without a group of primitives, on some heads. Run: python bench/ablation.py
 
-A group is taken out of the bank of guards (bench/ablation.py GROUPS); everything else stays. Each head's program is chosen as a run
-chooses it. A loss above zero says that the group pays. The last part asks of the archive whether programs that
+A group is taken out of the bank of guards (bench/ablation.py GROUPS); everything else stays. Each head's program is the best on
+`select`, with at most 12 rules. A loss above zero says that the group pays. The last part asks of the archive whether programs that
 are best on a single text of a head pay beside those of the best means.
 """
 
@@ -134,7 +134,7 @@ def main() -> None:
         jobs = [(bench.path, h, g, per_head, bench.seed) for g in (NOTHING, *wanted) for h in bench.heads]
         done = iter(each(induced, jobs, args.workers, "inductions"))
         programs = {g: [next(done).value for _ in bench.heads] for g in (NOTHING, *wanted)}
-        iou = {g: own_programs(bench, found)[1] for g, found in programs.items()}
+        iou = {g: own_programs(bench, found, short=False)[1] for g, found in programs.items()}
         kept = archive(bench, programs[NOTHING], args.workers)
     mean = {g: {s: float(np.mean([x[s] for x in rows])) for s in SPLITS} for g, rows in iou.items()}
     whole = mean[NOTHING]

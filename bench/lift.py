@@ -53,7 +53,10 @@ def main() -> None:
     }
     for key in ("lift_seconds", "simplify_seconds", "rules", "speed_up", "speed_up_fresh_batch"):
         values = [float(str(r[key])) for r in lifted]
-        summary[key] = {"median": round(statistics.median(values), 4), "worst": round(max(values) if "sec" in key or key == "rules" else min(values), 4)}
+        summary[key] = {
+            "median": round(statistics.median(values), 4),
+            "worst": round(max(values) if "sec" in key or key == "rules" else min(values), 4),
+        }
     summary["not_lifted"] = {str(r["file"]): r["reason"] for r in records if r["status"] != "lifted"}
     print(json.dumps(summary, indent=1, ensure_ascii=False))
 

@@ -25,7 +25,7 @@ from bench.targets import table
 ROOT = Path(__file__).parents[1]
 SHAPES = {40: (5, 8), 160: (10, 16), 640: (20, 32)}  # heads: layers x heads per layer
 WIDTH = 4  # of a head
-LOOK = 0.25  # seconds between two looks at the memory
+LOOK = 1.0  # seconds between two looks at the memory
 
 
 def random_model(folder: Path, heads: int) -> None:

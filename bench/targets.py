@@ -147,8 +147,11 @@ def _timed(work: Callable[..., Any], job: tuple[Any, ...]) -> Done:
     return Done(value, time.process_time() - started)
 
 
-def own_programs(bench: Bench, programs: Sequence[Sequence[str]]) -> tuple[list[str], list[dict[str, float]]]:
-    """Each head's program among those proposed for it, by the rule of a run, and its mean IoU on each split."""
+def own_programs(bench: Bench, programs: Sequence[Sequence[str]], short: bool = True) -> tuple[list[str], list[dict[str, float]]]:
+    """Each head's program among those proposed for it, by the rule of a run, and its mean IoU on each split.
+
+    short: rules have a price where the median is too high, as in a run; without it each head has the program of most merit.
+    """
     from dsl import parse
     from search import finish, units
 
@@ -162,7 +165,7 @@ def own_programs(bench: Bench, programs: Sequence[Sequence[str]]) -> tuple[list[
     falls = np.maximum(0, iou["fit"] - iou["select"] - finish.SLACK)
     merit = np.full((len(pool), len(bench.heads)), -np.inf)
     merit[range(len(pool)), [h for h, _ in pool]] = iou["select"] - finish.OVERFIT * falls
-    chosen = finish.chosen(merit, rules)
+    chosen = finish.chosen(merit, rules) if short else merit.argmax(0)
     return [pool[i][1] for i in chosen], [{s: float(iou[s][i]) for s in SPLITS} for i in chosen]
 
 

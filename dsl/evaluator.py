@@ -49,7 +49,7 @@ from dsl.ranges import over_range
 from dsl.vocabulary import VOCABULARY
 
 LARGEST = 1e30  # weights beyond this size count as this size, so that every row can be divided by its sum
-CACHE_BYTES = 1 << 28  # of kept values per batch; beyond it the batch forgets and starts anew
+CACHE_BYTES = 1 << 26  # of kept values per batch; beyond it the batch forgets and starts anew
 
 _TEXTUAL = frozenset({"q", "k", "n"})
 _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {

@@ -53,9 +53,7 @@ def _bounds(over: Range, state: _State) -> tuple[np.ndarray, np.ndarray]:
     return low, high
 
 
-def _running(
-    kind: str, var: str, guard: Expr, number: Expr | None, low: np.ndarray, high: np.ndarray, state: _State
-) -> np.ndarray:
+def _running(kind: str, var: str, guard: Expr, number: Expr | None, low: np.ndarray, high: np.ndarray, state: _State) -> np.ndarray:
     """From tables over positions (running counts, sums, last and next match), read at the range's ends."""
     batch = state.batch
     shape = batch.valid.shape
@@ -206,9 +204,7 @@ def _found(found: np.ndarray, over: Range) -> np.ndarray:
     return np.where(np.isfinite(found), found, np.nan)
 
 
-def _looped(
-    kind: str, over: Range, guard: Expr, number: Expr | None, inside: np.ndarray, size: int, state: _State
-) -> np.ndarray:
+def _looped(kind: str, over: Range, guard: Expr, number: Expr | None, inside: np.ndarray, size: int, state: _State) -> np.ndarray:
     """The same, one value of the variable at a time."""
     start = {"any": False, "all": True, "count": 0.0, "sum": 0.0, "first": np.inf, "min": np.inf}.get(kind, -np.inf)
     result: Any = np.full((1,) * (3 + state.depth), start)

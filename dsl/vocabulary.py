@@ -102,9 +102,7 @@ def _sent_end(text: Text, w: int) -> bool:
     return w + 1 == len(text.words) or text.words[w + 1].is_sent_start
 
 
-def _text(
-    name: str, meaning: str, evaluate: Callable[..., Any], english: str, result: Sort = "guard", **more: Any
-) -> Primitive:
+def _text(name: str, meaning: str, evaluate: Callable[..., Any], english: str, result: Sort = "guard", **more: Any) -> Primitive:
     return Primitive(name, more.pop("params", ("text",)), result, meaning, "text", evaluate, english, **more)
 
 
@@ -275,9 +273,7 @@ def _entries() -> Iterator[Primitive]:
         lambda text, w: float(w),
         "the index of {0}",
     )
-    yield Primitive(
-        "nth_word", ("number",), "word", "the word with the given number", "cell", lambda text, i: i, "word number {0}"
-    )
+    yield Primitive("nth_word", ("number",), "word", "the word with the given number", "cell", lambda text, i: i, "word number {0}")
     yield Primitive(
         "head",
         ("word",),

@@ -144,10 +144,10 @@ class Bank:
                 yield f'startswith({{}}, "{marker}")'
         yield from (f"length({{}}) <= {n}" for n in (1, 2, 3, 4, 5, 6))
         endings: Counter[str] = Counter()
-        for token in self.common:
+        for token, count in self.common.items():
             for n in (1, 2, 3):
                 if len(token) > n + 1 and token[-n:].isalpha():
-                    endings[token[-n:]] += n
+                    endings[token[-n:]] += count * n
         yield from (f'endswith({{}}, "{ending}")' for ending, _ in endings.most_common(6))
 
     def _categories(self, shift: int, holds: np.ndarray, token: dict[str, int]) -> tuple[np.ndarray, np.ndarray, list[str | None]]:

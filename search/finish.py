@@ -45,7 +45,7 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, 
             for c in unit["candidates"]:
                 if c["rules"] <= plan.max_rules and c["program"] not in known:
                     known[c["program"]] = (c["proposer"], c["root"], tuple(unit["heads"]))
-    proposers, roots, heads = (tuple(v[i] for v in known.values()) for i in range(3))
+    proposers, roots, heads = zip(*known.values(), strict=True) if known else ((), (), ())
     return Pool(tuple(known), proposers, roots, heads), counts
 
 

@@ -29,6 +29,7 @@ from search.gradient import DIFFERENTIABLE, CompiledRule, Compiler, ReadsWeights
 from search.problem import Problem
 
 RATE = 0.15  # first step of a constant's logarithm
+LEAST = 1e-6  # gains below this are rounding
 TRIALS = (0.5, 0.8, 1.25, 2.0)
 
 
@@ -49,7 +50,7 @@ def fit_constants(program: Program, problem: Problem, heads: Sequence[int], step
         else:
             numbers = list(_by_gradient(rules, np.array(numbers), problem, target, steps))
     fitted = _with_constants(program, numbers)
-    return fitted if _iou(fitted, problem, target) > _iou(program, problem, target) else program
+    return fitted if _iou(fitted, problem, target) > _iou(program, problem, target) + LEAST else program
 
 
 def _iou(program: Program, problem: Problem, target: np.ndarray) -> float:

@@ -174,8 +174,6 @@ def both_sides(sums4, rows, classes_q, classes_k, token_q, token_k, most, prior,
             labels[found, side], labels[found, 1 - side] = labels1[i], 999
             scores[found] = scores1[i]
             found += 1
-            if scores1[i, 0] < 0.3 * scores1[:, 0].max() and scores1[i, 1] < 0.3 * scores1[:, 1].max():
-                continue  # far from the best on this side: no partner will change that
             _restricted(sums, first[i], side, s)
             one_side(s, rows, classes_b, token_b, most, prior, second, scores2, labels2)
             for criterion in range(2):

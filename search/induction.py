@@ -26,8 +26,8 @@ class Effort:
 
     tokens_per_side: int = 8
     candidates: int = 60  # per ranking, tried by exact line search
-    trial_texts: int = 24  # texts of the line search; the best few are tried on all texts
-    steps: int = 16  # gradient steps after each change
+    trial_texts: int = 30  # texts of line searches and short fits; the best few guards and the last fits see all texts
+    steps: int = 20  # gradient steps after each change
     spare: int = 2  # rules grown beyond the limit and pruned again
     token_cost: float = 1e-4  # IoU that a token of a set has to be worth
     condition_cost: float = 2e-4  # IoU that a relation or a condition on one position has to be worth
@@ -235,7 +235,7 @@ class Induction(LogLinear):
         if gain < self.effort.least_gain:
             return False
         self.append(guard, math.log(factor))
-        self.fit(self.effort.steps, new=1)
+        self.fit(self.effort.steps, 1, self._trial)
         return True
 
     def bend(self, least: float = 0.002) -> bool:
@@ -264,7 +264,7 @@ class Induction(LogLinear):
             return False
         self.terms.append(options[best[1]])
         self.theta = np.append(self.theta, best[2])
-        self.fit(self.effort.steps, new=1)
+        self.fit(self.effort.steps, 1, self._trial)
         return True
 
     def backfit(self, rule: int) -> bool:
@@ -278,7 +278,7 @@ class Induction(LogLinear):
             self.restore(before)
             return False
         self.append(guard, math.log(factor))
-        self.fit(self.effort.steps, new=1)
+        self.fit(self.effort.steps, 1, self._trial)
         old = before[0][rule]
         assert old is not None
         if self.iou - before[-1] < self._cost(guard) - self._cost(old) + 1e-5:
@@ -294,4 +294,4 @@ class Induction(LogLinear):
             losses.append(self.score([self.terms[i] for i in kept], self.theta[kept], SMOOTH)[0])
         self.evaluations += len(losses)
         self.remove(1 + int(np.argmax(losses)))
-        self.fit(self.effort.steps)
+        self.fit(self.effort.steps, 0, self._trial)

@@ -103,29 +103,27 @@ class LogLinear:
             self.gradient if keep else none,
         )
 
-    def fit(self, steps: int, new: int = 0) -> None:
-        """Adam on the IoU, by the sign of A - P; keeps the best constants seen.
+    def fit(self, steps: int, new: int = 0, texts: int | None = None) -> None:
+        """Adam on the IoU, by the sign of A - P, on the first `texts` texts or all; takes the best constants seen.
 
-        The last `new` constants were just guessed: they take larger steps than the others.
+        The last `new` constants were just guessed: they take larger steps than the others. Pattern, gradient and IoU are those
+        of all texts.
         """
-        theta, best = self.theta.copy(), (-1.0, self.theta)
+        theta, best = self.theta, (-1.0, self.theta)
         first, second = np.zeros(len(theta)), np.zeros(len(theta))
         rate = np.full(len(theta), OLD)
         rate[len(theta) - new :] = NEW
-        for s in range(steps):
-            iou, slope = self.score(self.terms, theta, SMOOTH)
+        for s in range(steps + 1 if steps else 0):
+            iou, slope = self.score(self.terms, theta, SMOOTH, texts)
             if iou > best[0]:
-                best = (iou, theta.copy())
+                best = (iou, theta)
             first = 0.8 * first + 0.2 * slope
             second = 0.95 * second + 0.05 * slope**2
             step = first / (1 - 0.8 ** (s + 1)) / (np.sqrt(second / (1 - 0.95 ** (s + 1))) + 1e-12)
             step[: self.fixed] = 0
             theta = theta + rate * (1 - 0.9 * s / steps) * step
-        iou, _ = self.score(self.terms, theta, FINITE, keep=True)
-        if iou < best[0]:
-            theta = best[1]
-            iou, _ = self.score(self.terms, theta, FINITE, keep=True)
-        self.theta, self.iou = theta, iou
+        self.theta = best[1]
+        self.iou, _ = self.score(self.terms, self.theta, FINITE, keep=True)
         self.evaluations += 1
 
     def program(self, start: Program | None = None) -> Program:

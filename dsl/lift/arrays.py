@@ -5,21 +5,17 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
-
-from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Num, Range
 
 from dsl.lift.build import (
     MISSING_NUMBER,
-    N,
     ONE,
     ZERO,
+    N,
     and_,
     arith,
     compare,
     conjuncts,
-    exists,
     find,
     if_,
     neg,
@@ -30,7 +26,7 @@ from dsl.lift.build import (
     replace_names,
 )
 from dsl.lift.calls import Calls
-from dsl.lift.emit import Unsettled, fold, plain_index
+from dsl.lift.emit import Unsettled, fold
 from dsl.lift.sequences import (
     clamp_high,
     clamp_low,
@@ -49,9 +45,7 @@ from dsl.lift.values import (
     Arr,
     CondEl,
     Dict,
-    DictSlot,
     Entry,
-    Item,
     Loop,
     LoopEl,
     Opaque,
@@ -70,6 +64,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
+from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
 
 X = (X0, X1)
 _UNARY = {
@@ -390,8 +385,10 @@ class Arrays(Calls):
                 self.refuse(f"changing a {kind_of(held)}")
 
     def write_entry(self, ref: Ref, held: Dict, key: Any, value: Any) -> None:
-        frozen = self.frozen(value)
-        if not _constant(key) and ((isinstance(frozen, Seq) and not frozen.segments) or (isinstance(frozen, Dict) and frozen == Dict())):
+        frozen = self.frozen(value) if _constant(key) else self.stored(value)
+        if not _constant(key) and (
+            (isinstance(frozen, Seq) and not frozen.segments) or (isinstance(frozen, Dict) and frozen == Dict())
+        ):
             return  # d[key] = []: appends create the list
         if isinstance(value, Ref) and _constant(key):
             frozen = value  # a list under a fixed key can still be appended to
@@ -559,7 +556,6 @@ class Arrays(Calls):
                 if reads == row.id:
                     self.refuse("a row that is read while it is built")
             a.log.append(Entry((*self.path, *e.path[len(self.path) :]), e.op, index, value, e.line))
-            _ = at
         a.lineage = lifted
         return True
 
@@ -622,7 +618,6 @@ class Arrays(Calls):
         if numeric and isinstance(a.init, int | float) and a.init == 0 and op == "scale" and not a.log:
             return
         a.log.append(Entry(path, op, tuple(cells), e, self.line))
-        _ = plain_index
 
     def as_variable(self, cell: Expr, cells: list[Expr]) -> Expr:
         """A fixed index that the path knows to be a loop's variable: attention[0, 0] where i == 0."""
@@ -678,7 +673,11 @@ class Arrays(Calls):
                 return self.function_of(name, args[0])
             case "floor" | "ceil":
                 e = number(args[0])
-                return self.py_int(value_of("number", Call("floor", (e,)))) if name == "floor" else value_of("number", neg(Call("floor", (neg(e),))))
+                return (
+                    self.py_int(value_of("number", Call("floor", (e,))))
+                    if name == "floor"
+                    else value_of("number", neg(Call("floor", (neg(e),))))
+                )
             case "log" if len(args) == 2:
                 return self.binary(ast.Div(), self.function_of("log", args[0]), self.function_of("log", args[1]))
             case "log2" | "log10":
@@ -905,9 +904,7 @@ class Arrays(Calls):
     def triangle(self, x: Any, k: Any, op: str) -> Any:
         inside = compare(op, arith("-", X1, X0), number(k))
         grid = self.array(self.shaped_like(x), value_of("guard", inside))
-        return self.elementwise(
-            lambda g, v: self.merge(expr(g), v, False if sort_of(v) == "guard" else 0), grid, x
-        )
+        return self.elementwise(lambda g, v: self.merge(expr(g), v, False if sort_of(v) == "guard" else 0), grid, x)
 
     def np_tri(self, n: Any, m: Any = None, k: Any = 0) -> Any:
         return self.np_tril(self.array((number(n), number(n if m is None else m)), 1), k)
@@ -1017,6 +1014,7 @@ class Arrays(Calls):
     def np_sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         x = self.unbox(x)
         if isinstance(x, Arr) and sort_of(x.init) == "guard":
+
             def count(r: Range, e: Expr) -> Any:
                 return value_of("number", quantified("sum", r, TRUE, e))
 
@@ -1132,12 +1130,11 @@ class Arrays(Calls):
         v = self.var()
         e = number(self.cell(a, (Name(v),)))
         r = Range(v, None, X0)
-        from dsl.lift.build import default, sure
+        from dsl.lift.build import default
         from dsl.nodes import IfElse
 
         if kind == "max" and isinstance(e, IfElse) and e.then == Name(v) and isinstance(e.other, Num) and e.other.value <= 0:
             return self.array(a.dims, value_of("number", default(find("last", r, e.test), e.other)))
-        _ = sure
         return self.array(a.dims, value_of("number", quantified(kind, r, TRUE, e)))
 
     def np_sort(self, *args: Any, **kw: Any) -> Any:
@@ -1165,7 +1162,10 @@ class Arrays(Calls):
         a = self.matrix(a)
         made = self.continued(a)
         v0, v1 = self.var(), self.var()
-        loops = [self.loop(v0, ZERO, arith("-", a.dims[0], ONE), TRUE), self.loop(v1, arith("+", Name(v0), ONE), arith("-", N, ONE), TRUE)]
+        loops = [
+            self.loop(v0, ZERO, arith("-", a.dims[0], ONE), TRUE),
+            self.loop(v1, arith("+", Name(v0), ONE), arith("-", N, ONE), TRUE),
+        ]
         self.emit(made, loops, [Name(v0), Name(v1)], "set", 0)
         return made
 
@@ -1200,6 +1200,3 @@ def _reads(e: Expr) -> list[int]:
     from dsl.nodes import walk
 
     return [int(x.name[1:].split(":")[0]) for x in walk(e) if isinstance(x, Call) and x.name.startswith("@")]
-
-
-_ = (CondEl, DictSlot, FALSE, exists, replace, Item, low_of)

@@ -38,6 +38,7 @@ from dsl.nodes import (
     substitute,
 )
 
+
 class TooMuch(Exception):
     """More work than any sensible program needs."""
 
@@ -365,7 +366,9 @@ def extreme(kind: str, args: Sequence[Expr]) -> Expr:
         if rest and all(sure(r) for r in rest):
             if kind == "max" and any(bounds(r)[0] >= c.value for r in rest):
                 pass
-            elif (kind == "max" and all(bounds(r)[1] <= c.value for r in rest)) or (kind == "min" and all(bounds(r)[0] >= c.value for r in rest)):
+            elif (kind == "max" and all(bounds(r)[1] <= c.value for r in rest)) or (
+                kind == "min" and all(bounds(r)[0] >= c.value for r in rest)
+            ):
                 return c
             else:
                 rest.append(c)

@@ -5,13 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Range
-
 from dsl.lift.build import (
     MISSING_NUMBER,
-    N,
     ONE,
     ZERO,
+    N,
     and_,
     arith,
     compare,
@@ -33,13 +31,11 @@ from dsl.lift.sequences import (
     constant_key,
     contains,
     dict_get,
-    dict_has,
     dict_values,
     element,
     fold_numbers,
     items_of,
     length,
-    mapped,
     nonempty,
     plain,
     quantify,
@@ -52,14 +48,11 @@ from dsl.lift.values import (
     Arr,
     Builtin,
     Class,
-    CondEl,
     Dict,
     DictSlot,
-    Doc,
     EmptyList,
     Extend,
     Func,
-    Instance,
     Item,
     Module,
     Opaque,
@@ -80,15 +73,57 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
+from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Num, Range
 
-PYTHON = (
-    "len range enumerate zip reversed sorted set list tuple dict frozenset str int float bool abs min max sum any all round "
-    "isinstance print next iter map filter pow divmod repr hasattr type ord chr slice getattr"
-).split()
+PYTHON = [
+    "len",
+    "range",
+    "enumerate",
+    "zip",
+    "reversed",
+    "sorted",
+    "set",
+    "list",
+    "tuple",
+    "dict",
+    "frozenset",
+    "str",
+    "int",
+    "float",
+    "bool",
+    "abs",
+    "min",
+    "max",
+    "sum",
+    "any",
+    "all",
+    "round",
+    "isinstance",
+    "print",
+    "next",
+    "iter",
+    "map",
+    "filter",
+    "pow",
+    "divmod",
+    "repr",
+    "hasattr",
+    "type",
+    "ord",
+    "chr",
+    "slice",
+    "getattr",
+]
 ERRORS = "Exception ValueError IndexError KeyError TypeError AttributeError StopIteration RuntimeError ZeroDivisionError NameError"
-ENVIRONMENT = (
-    "make_row_stochastic apply_causal_mask spacy_parse _align_to_spacy align_spacy_to_tokens embedding_similarity _char_sim"
-).split()
+ENVIRONMENT = [
+    "make_row_stochastic",
+    "apply_causal_mask",
+    "spacy_parse",
+    "_align_to_spacy",
+    "align_spacy_to_tokens",
+    "embedding_similarity",
+    "_char_sim",
+]
 
 _TESTS = {"isalpha", "isalnum", "isdigit", "isnumeric", "isspace", "isupper", "islower", "istitle"}
 
@@ -111,7 +146,11 @@ class Calls(Expressions):
             found = self.over_characters(node.func.id, node.args[0])
             if found is not None:
                 return found
-        if isinstance(node.func, ast.Name) and node.func.id == "isinstance" and self.lookup("isinstance").__class__.__name__ == "Undefined":
+        if (
+            isinstance(node.func, ast.Name)
+            and node.func.id == "isinstance"
+            and self.lookup("isinstance").__class__.__name__ == "Undefined"
+        ):
             return True
         if self.extends_group(node):
             return None
@@ -364,7 +403,9 @@ class Calls(Expressions):
             return constant(list(zip(*known, strict=False)))  # type: ignore[arg-type]
         if any(k is not None for k in known):
             size = min(len(k) for k in known if k is not None)
-            columns = [k[:size] if k is not None else [element(self, s, i) for i in range(size)] for k, s in zip(known, seqs, strict=True)]
+            columns = [
+                k[:size] if k is not None else [element(self, s, i) for i in range(size)] for k, s in zip(known, seqs, strict=True)
+            ]
             conds = []
             for i in range(size):
                 c = and_(*(compare("<", num(i), length(self, s)) for k, s in zip(known, seqs, strict=True) if k is None))
@@ -390,7 +431,13 @@ class Calls(Expressions):
         sizes = [arith("+", arith("-", high_of(o.ranges[0]), low_of(o.ranges[0])), ONE) for o in overs]
         shortest = sizes[0]
         for s in sizes[1:]:
-            shortest = s if self.nonnegative(arith("-", shortest, s)) else shortest if self.nonnegative(arith("-", s, shortest)) else extreme("min", [shortest, s])
+            shortest = (
+                s
+                if self.nonnegative(arith("-", shortest, s))
+                else shortest
+                if self.nonnegative(arith("-", s, shortest))
+                else extreme("min", [shortest, s])
+            )
         v = self.var()
         values = []
         for o in overs:
@@ -455,7 +502,9 @@ class Calls(Expressions):
         if ra.domain is not None or not seq.ordered:
             self.refuse("sorting words by computed values")
         keys = [self.apply(key, [o.value], {}) for o in (a, b)]
-        mine, other = ([number(x) for x in (k if isinstance(k, tuple) else (k,)) if sort_of(x) in ("number", "guard")] for k in keys)
+        mine, other = (
+            [number(x) for x in (k if isinstance(k, tuple) else (k,)) if sort_of(x) in ("number", "guard")] for k in keys
+        )
         if len(mine) != len(keys[0] if isinstance(keys[0], tuple) else (0,)):
             self.refuse("sorting by computed strings")
         ahead: Expr = FALSE
@@ -673,7 +722,11 @@ class Calls(Expressions):
             return None
         if kind == "next":
             return None
-        if isinstance(g.iter, ast.Call) and isinstance(g.iter.func, ast.Name) and self.lookup(g.iter.func.id).__class__.__name__ == "Undefined":
+        if (
+            isinstance(g.iter, ast.Call)
+            and isinstance(g.iter.func, ast.Name)
+            and self.lookup(g.iter.func.id).__class__.__name__ == "Undefined"
+        ):
             return None
         source = self.evaluate(g.iter)
         if not (isinstance(source, S) and source.sort == "text"):
@@ -705,7 +758,9 @@ class Calls(Expressions):
                         total = arith("+", total, Call("occurrences", (e, expr(k))))
                     return value_of("number", total)
         if isinstance(test, ast.Call) and isinstance(test.func, ast.Attribute) and isinstance(test.func.value, ast.Name):
-            kind_name = {"isalpha": "has_letter", "isdigit": "has_digit", "isalnum": "has_alnum", "isupper": "has_upper"}.get(test.func.attr)
+            kind_name = {"isalpha": "has_letter", "isdigit": "has_digit", "isalnum": "has_alnum", "isupper": "has_upper"}.get(
+                test.func.attr
+            )
             if test.func.value.id == c and not test.args and kind != "sum":
                 if kind_name is not None and not wanted_all:
                     if not negated:
@@ -849,7 +904,8 @@ class Calls(Expressions):
         held = self.unbox(ref)
         if isinstance(held, Arr):
             held = self.iterable(held)
-        args = [self.frozen(a) for a in args]
+        keep = self.stored if name in ("append", "add", "insert", "appendleft") else self.frozen
+        args = [keep(a) for a in args]
         match name:
             case "append" | "add":
                 if not isinstance(ref, Ref):
@@ -1005,7 +1061,7 @@ class Calls(Expressions):
     def slot_method(self, name: str, slot: DictSlot, args: list[Any]) -> Any:
         held = self.unbox(slot.ref)
         if name in ("append", "add"):
-            write = Write((), TRUE, slot.key, self.frozen(args[0]), "append")
+            write = Write((), TRUE, slot.key, self.stored(args[0]), "append")
             self.rebox(slot.ref, Dict(held.items, (*held.writes, write), held.factory))
             return None
         seq = dict_get(self, held, slot.key, Seq())
@@ -1104,6 +1160,3 @@ def element_after(m: Any, over: Over, v: str) -> Any:
         return find("first", Range(v, arith("+", Name(r.var), ONE), r.high), guard)
 
     return rest
-
-
-_ = (Bool, CondEl, Doc, Instance, dict_has, mapped)

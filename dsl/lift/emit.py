@@ -5,24 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Block, Call, Compare, Expr, K, Let, Name, Node, Num, Q, Range, Rule, Statement, free_names, walk
-
 from dsl.lift.build import (
-    N,
     ONE,
     ZERO,
+    N,
     and_,
     arith,
     compare,
     conjuncts,
     find,
     from_linear,
-    guard_if,
     if_,
     linear,
     not_,
-    num,
-    or_,
     quantified,
     replace_names,
     size_of,
@@ -41,15 +36,14 @@ from dsl.lift.values import (
     LoopEl,
     Refusal,
     S,
-    expr,
     high_of,
     low_of,
     map_range,
     number,
     rename,
-    sort_of,
     value_of,
 )
+from dsl.nodes import FALSE, TRUE, Block, Call, Compare, Expr, K, Let, Name, Node, Num, Q, Range, Rule, Statement, free_names, walk
 
 CELLS = (X0, X1)
 
@@ -144,7 +138,6 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
                 steps.append(Step((loop.id, j, ending if j == len(guards) else None), replace_names(resolve(g), names)))
         elif el.id not in dropped:
             steps.append(Step((el.id,), replace_names(resolve(el.cond), names), el.positive))
-    _ = breaks_at
     value: Any = entry.value
     if isinstance(value, S):
         value = S(value.sort, replace_names(resolve(value.e), names))
@@ -191,7 +184,7 @@ def ending_of(m: Machine, loop: Loop, below: list[CondEl | LoopEl], dropped: set
             break
         conds.append(el)
     ids = {(c.id, c.positive) for c in conds}
-    ordinal = m.ordinal  # type: ignore[attr-defined]
+    ordinal = m.ordinal
     excluded: set[int] = set()
     for b in loop.breaks:
         steps = {(c.id, c.positive) for c in b.path}
@@ -211,9 +204,7 @@ def ending_of(m: Machine, loop: Loop, below: list[CondEl | LoopEl], dropped: set
     return not_(Compare(op, ordinal(loop, loop.var), ordinal(loop, loop.stop)))
 
 
-def summed(
-    m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solved: dict[str, Expr]
-) -> tuple[list[Step], str, Any]:
+def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solved: dict[str, Expr]) -> tuple[list[Step], str, Any]:
     """A write in a loop whose variable the cell does not determine: once for every iteration."""
     var = loop.range.var
     v = m.var(m.named.get(var, ""))
@@ -257,7 +248,7 @@ def only_if(count: Expr, some: Expr) -> bool:
     """The count is 1 wherever there are any."""
     from dsl.nodes import IfElse
 
-    return isinstance(count, IfElse) and count.then == ONE and count.other == ZERO or count == ONE
+    return (isinstance(count, IfElse) and count.then == ONE and count.other == ZERO) or count == ONE
 
 
 CELL_RANGES = [compare(">=", x, ZERO) for x in CELLS] + [compare("<=", x, arith("-", N, ONE)) for x in CELLS]
@@ -475,9 +466,6 @@ class Emitter:
         def version_of(x: Call) -> int:
             which, version, at = (int(p) for p in x.name[1:].split(":"))
             self.check_read(x, at, rule)
-            if which in self.a.rows:
-                extra = len(self.a.log) - self.mine[self.a.id]
-                _ = extra
             return version
 
         def is_stale(version: int) -> bool:
@@ -508,7 +496,6 @@ class Emitter:
         return not isinstance(x, Num | Name)
 
     def name_for(self, x: Expr, version: int) -> str:
-        from dsl.nodes import Compare as C
 
         stripped = strip_reads(x)
         key = Call(f"v{version}", (stripped,))
@@ -529,7 +516,6 @@ class Emitter:
 
         value = rows(transform(x, change))
         self.lets.setdefault(n, []).append((name, value))
-        _ = C
         return name
 
     def check_read(self, x: Call, at: int, rule: Normal) -> None:
@@ -782,6 +768,3 @@ def to_cells(e: Any) -> Any:
     from dsl.nodes import substitute
 
     return substitute(e, {"$x0": Q, "$x1": K})
-
-
-_ = (K, expr, sort_of, guard_if, num, or_)

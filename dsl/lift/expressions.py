@@ -5,16 +5,13 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Range
-
 from dsl.lift.build import (
-    N,
     ONE,
+    N,
     and_,
     arith,
     compare,
     exists,
-    if_,
     member,
     neg,
     not_,
@@ -37,7 +34,6 @@ from dsl.lift.sequences import (
     nonempty,
     plain,
     renewed,
-    rename_guard,
     sliced,
 )
 from dsl.lift.statements import Statements
@@ -49,12 +45,10 @@ from dsl.lift.values import (
     DictSlot,
     Doc,
     EmptyList,
-    Instance,
     Item,
     Later,
     Loop,
     LoopEl,
-    Module,
     Opaque,
     Over,
     Ref,
@@ -74,6 +68,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Range
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
 _COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
@@ -158,6 +153,12 @@ class Expressions(Statements):
                 result.append(self.evaluate(n))
         return result
 
+    def stored(self, value: Any) -> Any:
+        """A list put into another, by value; it must not be changed by its own name afterwards."""
+        if isinstance(value, Ref):
+            self.shared.add(value.id)
+        return self.frozen(value)
+
     def frozen(self, value: Any) -> Any:
         """Lists inside lists are held by value; a list that is changed later through its own name would be missed."""
         if isinstance(value, Ref):
@@ -222,9 +223,7 @@ class Expressions(Statements):
 
     def truth_of_conflict(self, value: Any) -> Expr:
         if isinstance(value, Conflict):
-            return or_(
-                and_(value.cond, self.truth_of_conflict(value.a)), and_(not_(value.cond), self.truth_of_conflict(value.b))
-            )
+            return or_(and_(value.cond, self.truth_of_conflict(value.a)), and_(not_(value.cond), self.truth_of_conflict(value.b)))
         return self.truth(value)
 
     def truth(self, value: Any) -> Expr:
@@ -341,7 +340,9 @@ class Expressions(Statements):
         ua, ub = self.unbox(a), self.unbox(b)
         if isinstance(ua, Seq) != isinstance(ub, Seq) and (sort_of(ub if isinstance(ua, Seq) else ua) == "number"):
             left = isinstance(ua, Seq)  # an array of numpy; Python's lists do not compare with numbers
-            return self.same_places(ua if left else ub, lambda v: self.compare_values(op, v, ub) if left else self.compare_values(op, ua, v))
+            return self.same_places(
+                ua if left else ub, lambda v: self.compare_values(op, v, ub) if left else self.compare_values(op, ua, v)
+            )
         if isinstance(ua, Seq) or isinstance(ub, Seq):
             if isinstance(op, ast.Eq | ast.NotEq):
                 same = self.equal_lists(ua, ub)
@@ -480,8 +481,15 @@ class Expressions(Statements):
         if isinstance(ua, Seq) != isinstance(ub, Seq) and isinstance(op, ast.Sub | ast.Div | ast.Pow | ast.Add):
             if sort_of(ub if isinstance(ua, Seq) else ua) == "number":
                 left = isinstance(ua, Seq)
-                return self.box(self.same_places(ua if left else ub, lambda v: self.binary(op, v, ub) if left else self.binary(op, ua, v)))
-        if isinstance(ua, Seq | tuple | DictSlot) or isinstance(ub, Seq | tuple | DictSlot) or isinstance(ua, Arr) or isinstance(ub, Arr):
+                return self.box(
+                    self.same_places(ua if left else ub, lambda v: self.binary(op, v, ub) if left else self.binary(op, ua, v))
+                )
+        if (
+            isinstance(ua, Seq | tuple | DictSlot)
+            or isinstance(ub, Seq | tuple | DictSlot)
+            or isinstance(ua, Arr)
+            or isinstance(ub, Arr)
+        ):
             return self.list_operation(op, ua, ub)
         if isinstance(ua, Opaque) or isinstance(ub, Opaque):
             return Opaque("string")
@@ -489,7 +497,13 @@ class Expressions(Statements):
             return self.text_operation(op, a, b)
         if isinstance(op, ast.BitAnd | ast.BitOr | ast.BitXor) and sort_of(a) == sort_of(b) == "guard":
             x, y = expr(a), expr(b)
-            made = and_(x, y) if isinstance(op, ast.BitAnd) else or_(x, y) if isinstance(op, ast.BitOr) else or_(and_(x, not_(y)), and_(not_(x), y))
+            made = (
+                and_(x, y)
+                if isinstance(op, ast.BitAnd)
+                else or_(x, y)
+                if isinstance(op, ast.BitOr)
+                else or_(and_(x, not_(y)), and_(not_(x), y))
+            )
             return value_of("guard", made)
         if type(op) not in _BINARY:
             self.refuse("an operator on bits")
@@ -825,6 +839,3 @@ def _conditional_all(segments: list[Item | Over], cond: Expr) -> list[Item | Ove
     from dsl.lift.machine import conditional
 
     return [conditional(s, cond) for s in segments] if cond != TRUE else segments
-
-
-_ = (if_, Instance, Module, rename_guard)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsl.lift.build import ONE, ZERO, N, and_, arith, bounds, compare, conjuncts, linear, not_, or_, spend, sure, whole
-from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Name, Not, Or
+from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Not, Or
 
 Form = tuple[tuple[tuple[Expr, float], ...], float]
 
@@ -181,7 +181,3 @@ class Facts:
         if certain and op == "!=" and (at_least or at_most):
             return compare(">" if at_least else "<", a, b)
         return guard
-
-
-__all__ = ["Facts"]
-_ = Name

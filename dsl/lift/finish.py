@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsl.lift.build import FLIP, from_linear, linear, num, whole
 from dsl.nodes import (
     DIST,
     Aggregate,
@@ -16,7 +17,6 @@ from dsl.nodes import (
     Let,
     Name,
     Neg,
-    Num,
     Program,
     Q,
     Range,
@@ -27,8 +27,6 @@ from dsl.nodes import (
     rebuild,
 )
 from dsl.vocabulary import SAME_FEATURES, VOCABULARY
-
-from dsl.lift.build import FLIP, arith, from_linear, linear, num, whole
 
 _POSITIONS = ("p", "r", "s", "t", "u")
 _WORDS = ("w", "v", "x", "y", "z")
@@ -106,7 +104,13 @@ def _shortened_parts(e: Any) -> Any:
             args = []
             for i, a in enumerate(new.args):
                 wanted = primitive.params[min(i, len(primitive.params) - 1)]
-                if isinstance(a, Call) and len(a.args) == 1 and a.name == wanted and wanted in ("text", "word") and new.name != wanted:
+                if (
+                    isinstance(a, Call)
+                    and len(a.args) == 1
+                    and a.name == wanted
+                    and wanted in ("text", "word")
+                    and new.name != wanted
+                ):
                     inner = a.args[0]
                     if wanted == "text" or not (isinstance(inner, Call) and inner.name in ("head", "word", "nth_word")):
                         a = inner
@@ -132,6 +136,3 @@ def _relation(op: str, a: Any, b: Any) -> Any:
         sign = terms[Q]
         return Compare(op if sign > 0 else FLIP[op], DIST, num(-(const - c) * sign))
     return None
-
-
-_ = (arith, Num)

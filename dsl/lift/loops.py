@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Range, free_names
-
 from dsl.lift.build import (
     MISSING,
     ONE,
@@ -29,8 +27,8 @@ from dsl.lift.build import (
     replace_names,
     spend,
 )
-from dsl.lift.machine import UNDEFINED, Conflict, Frame, Machine, Undefined
-from dsl.lift.recurrence import Recurrences
+from dsl.lift.machine import UNDEFINED, Conflict, Frame, Machine, Undefined, conditional
+from dsl.lift.recurrence import Recurrences, implies
 from dsl.lift.sequences import items_of, renewed
 from dsl.lift.values import (
     Arr,
@@ -50,10 +48,11 @@ from dsl.lift.values import (
     high_of,
     low_of,
     map_value,
+    mentions,
     rename,
     sort_of,
-    value_of,
 )
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Range, free_names
 
 UNROLL = 64
 
@@ -67,7 +66,7 @@ class Round:
     frame: Frame
 
 
-class Loops(Recurrences, Machine):
+class Loops(Recurrences):
     def for_statement(self, node: ast.For) -> Expr:
         seq = self.iterable(self.evaluate(node.iter))
         return self.run_sequence(seq, lambda v: self.assign(node.target, v), node.body, node.orelse, node.target)
@@ -110,7 +109,7 @@ class Loops(Recurrences, Machine):
             pushed += 1
         else_live: Expr = TRUE
         if orelse and not done:
-            else_live = self.block(orelse)  # type: ignore[attr-defined]
+            else_live = self.block(orelse)
         not_broken = and_(*(el.guard for el in self.path[len(self.path) - pushed :] if isinstance(el, CondEl)))
         del self.path[len(self.path) - pushed :]
         reached = not done and else_live != FALSE
@@ -223,6 +222,8 @@ class Loops(Recurrences, Machine):
         start = dict(self.store)
         unknown: dict[Any, Any] = {}  # variables handed from iteration to iteration, as they start one
         names: dict[Any, str] = {}
+        renewed_lists: dict[Any, Seq] = {}  # variables that the body binds to new lists: what they hold at the start
+        resets: dict[Any, tuple[Any, ...]] = {}
         guesses: dict[Any, Any] = {}  # the same for lists and dictionaries: their contents so far
         for attempt in range(12):
             for i, a in list(self.arrays.items()):
@@ -230,7 +231,9 @@ class Loops(Recurrences, Machine):
                     del a.log[logs[i] :]
             del self.owed[owed:]
             del self.seen[seen:]
-            shown = self.execute(loop, {**start, **unknown, **guesses}, o.value, bind, body)
+            begun = {key: self.box_of(g) for key, g in renewed_lists.items()}
+            boxes = {("h", r.id): g for (key, g), r in zip(renewed_lists.items(), begun.values(), strict=True)}
+            shown = self.execute(loop, {**start, **unknown, **guesses, **begun, **boxes}, o.value, bind, body)
             changed = False
             for key, value in list(start.items()):
                 new = shown.store.get(key, UNDEFINED)
@@ -240,11 +243,13 @@ class Loops(Recurrences, Machine):
                     value = start[key] = value.find()
                 if key[0] == "h" and isinstance(value, Seq) and (turned := array_in(new)) is not None:
                     new = turned
-                    made = self.as_array(value)  # type: ignore[attr-defined]
+                    made = self.as_array(value)
                     made.is_list, made.base = True, new.base
                     start[key], logs[made.id], changed = made, 0, True
                 elif key[0] == "h":
                     changed = self.guess(loop, key, value, new, guesses) or changed
+                elif key[0] == "v" and (key in renewed_lists or self.rebound_list(start, shown.store, value, new)):
+                    changed = self.restarted(loop, key, start, shown.store, renewed_lists, resets) or changed
                 elif key in unknown:
                     changed = self.firmer(key, value, new, unknown, names) or changed
                 elif new is not value and not same(new, value) and not isinstance(value, Undefined):
@@ -258,7 +263,89 @@ class Loops(Recurrences, Machine):
         else:
             self.refuse("what this loop hands from one element to the next")
         self.carried = carried
-        return self.finish(loop, o, start, unknown, names, guesses, shown)
+        returned = self.finish(loop, o, start, unknown, names, guesses, shown)
+        for key, (c, added) in resets.items():
+            added = tuple(map_value(s, self.resolve) for s in added)
+            held = self.since_reset(loop, start[key], start, self.resolve(c), added, False)
+            self.store[key] = self.box(held)
+        return returned
+
+    def box_of(self, held: Seq) -> Ref:
+        return Ref(self.fresh())
+
+    def rebound_list(self, start: dict[Any, Any], store: dict[Any, Any], value: Any, new: Any) -> bool:
+        """A variable that held one list before the body and may hold another after it."""
+
+        def held(v: Any, where: dict[Any, Any]) -> Any:
+            return where.get(("h", v.id)) if isinstance(v, Ref) else v
+
+        return isinstance(value, Ref) and new != value and isinstance(held(value, start), Seq) and isinstance(held(new, store), Seq)
+
+    def restarted(
+        self,
+        loop: Loop,
+        key: Any,
+        start: dict[Any, Any],
+        store: dict[Any, Any],
+        lists: dict[Any, Seq],
+        resets: dict[Any, tuple[Any, ...]],
+    ) -> bool:
+        """A list that grows from iteration to iteration and is begun anew in some: what it holds when one starts."""
+        new = store[key]
+        new = store.get(("h", new.id)) if isinstance(new, Ref) else new
+        if not isinstance(new, Seq):
+            self.refuse("what this loop does to a list")
+        old = lists.get(key)
+        before = start.get(("h", start[key].id))
+        if old is None:
+            lists[key] = before
+            resets[key] = (TRUE, ())
+            return True
+        kept: Expr = TRUE
+        rest = new.segments
+        if old.segments:
+            first = old.segments[0]
+            kept = FALSE
+            if new.segments and (added := kept_under(first, new.segments[0])) is not None:
+                kept = added
+                size = len(old.segments)
+                if new.segments[:size] != tuple(conditional(s, kept) for s in old.segments):
+                    self.refuse("a list that this loop both fills and changes")
+                rest = new.segments[size:]
+        resets[key] = (kept, rest)
+        held = self.since_reset(loop, start[key], start, kept, rest, True)
+        if same(held, old):
+            return False
+        lists[key] = held
+        return True
+
+    def since_reset(self, loop: Loop, ref: Ref, start: dict[Any, Any], kept: Expr, added: Any, before: bool) -> Seq:
+        """The elements added since the list was last begun anew (before the iteration of the loop's variable, or at all)."""
+        value = start[("h", ref.id)]
+        r = loop.range
+        if r.domain is not None or loop.descending or any(not isinstance(s, Item) for s in added) or len(added) > 1:
+            self.refuse("a list that this loop begins anew")
+        v, t = f"$p{loop.id}k{ref.id}", f"$p{loop.id}l{ref.id}"
+        ran = self.ran_before(loop, v) if before else Range(v, r.low, r.high)
+        upto = Range(t, ran.low, ran.high)
+        begun = replace_names(and_(loop.guard, not_(kept)), {r.var: Name(t)})
+        if not before:
+            begun = and_(begun, replace_names(self.runs(loop), {r.var: Name(t)}))
+        last = find("last", upto, begun)
+        segments: list[Any] = [conditional(s, not_(exists(last))) for s in value.segments]
+        segments = [s for s in segments if (s.cond if isinstance(s, Item) else s.guard) != FALSE]
+        from dsl.lift.build import default
+
+        for s in added:
+            low = default(last, low_of(ran)) if begun != FALSE else low_of(ran)
+            names: dict[str, Expr] = {r.var: Name(v)}
+            guard = replace_names(and_(loop.guard, s.cond), names)
+            if begun != FALSE and and_(s.cond, not_(kept)) == FALSE:  # added first, thrown away by the same iteration
+                low = default(arith("+", last, ONE), low_of(ran))
+            if not before:
+                guard = and_(guard, replace_names(self.runs(loop), names))
+            segments.append(Over((Range(v, low, ran.high),), guard, rename(s.value, names)))
+        return Seq(tuple(segments), value.is_set, value.ordered)
 
     def filled_in_steps(self, loop: Loop, start: dict[Any, Any], logs: dict[int, int], seen: int) -> bool:
         """Cells read of an array that this loop writes must be this iteration's own, or the one written just before."""
@@ -277,7 +364,7 @@ class Loops(Recurrences, Machine):
                 raise Refusal(line, "an array that is read at other places while a loop fills it")
             log, a.log[logs[a.id] :] = a.log[logs[a.id] :], []
             kept, self.store = self.store, dict(start)
-            start[key] = self.cell(a, (arith("+" if loop.descending else "-", first, ONE),))  # type: ignore[attr-defined]
+            start[key] = self.cell(a, (arith("+" if loop.descending else "-", first, ONE),))
             self.store = kept
             a.log.extend(log)
             self.carried[a.id] = (before, key)
@@ -303,7 +390,7 @@ class Loops(Recurrences, Machine):
         filled = {}
         for at, (index, key) in list(self.carried.items()):
             if loop.range.var in free_names(index):
-                filled[key] = self.cell(self.arrays[at], (loop.var,))  # type: ignore[attr-defined]
+                filled[key] = self.cell(self.arrays[at], (loop.var,))
         self.path.pop()
         ends = [(c, s) for c, s in frame.continues] + [(b.cond, b.store) for b in frame.breaks]
         if live == FALSE and ends:
@@ -432,6 +519,13 @@ class Loops(Recurrences, Machine):
             joined = self.one_item(items)
             if joined is not None:
                 added = (joined,)
+        if not before and loop.stop is not None:
+            added = tuple(self.at_the_end(loop, s) for s in added)
+            fixed = tuple(
+                s for s in added if isinstance(s, Item) and r.var not in free_names(s.cond) and not mentions(s.value, r.var)
+            )
+            if len(fixed) == len(added) == 1:
+                return Seq((*value.segments, *fixed), value.is_set, value.ordered)
         ordered = value.ordered and (len(added) == 1)
         for s in added:
             s = rename_segment(self, s, names)
@@ -443,9 +537,21 @@ class Loops(Recurrences, Machine):
                 segments.append(Over((ran, *s.ranges), and_(guard, s.guard), s.value, loop.descending))
         return Seq((*value.segments, *segments), value.is_set, ordered or value.is_set)
 
-    def groups(
-        self, loop: Loop, value: Seq, added: Any, ran: Range, guard: Expr, names: dict[str, Expr]
-    ) -> Over:
+    def at_the_end(self, loop: Loop, s: Item | Over) -> Item | Over:
+        """An element that only the iteration that ends the loop adds."""
+        assert loop.stop is not None
+        if not isinstance(s, Item):
+            return s
+        paths = [self.resolve(b.cond) for b in loop.breaks]
+        if not any(implies(s.cond, p) for p in paths):
+            return s
+        at: dict[str, Expr] = {loop.range.var: loop.stop}
+        cond = exists(loop.stop)
+        if len(paths) > 1 or not implies(paths[0], s.cond):
+            cond = and_(cond, replace_names(s.cond, at))
+        return Item(rename(s.value, at), cond)
+
+    def groups(self, loop: Loop, value: Seq, added: Any, ran: Range, guard: Expr, names: dict[str, Expr]) -> Over:
         """Lists inside a list: some iterations begin one, the others add to the last."""
         begins = [s for s in added if not isinstance(s.value, Extend)]
         more = [s for s in added if isinstance(s.value, Extend)]
@@ -469,7 +575,12 @@ class Loops(Recurrences, Machine):
             rename(rest.value.value, here),
         )
         group = Seq((*(Item(rename(v, names)) for v in start or []), members))
-        if isinstance(members.guard, Bool) and len(group.segments) == 2 and group.segments[0] == Item(S("number", s)) and members.value == S("number", Name(r)):
+        if (
+            isinstance(members.guard, Bool)
+            and len(group.segments) == 2
+            and group.segments[0] == Item(S("number", s))
+            and members.value == S("number", Name(r))
+        ):
             group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
         elif start is not None and len(start) == 1 and rename(start[0], names) == rename(rest.value.value, {loop.range.var: s}):
             if and_(first.cond, rest.cond) == FALSE and or_(first.cond, rest.cond) == TRUE and loop.guard == TRUE:
@@ -619,6 +730,17 @@ class Loops(Recurrences, Machine):
         return rename(map_value(value, self.resolve), {r.var: last})
 
 
+def kept_under(old: Item | Over, new: Item | Over) -> Expr | None:
+    """The condition under which the new list still has the old one's segment."""
+    if type(old) is not type(new) or old.value != new.value:
+        return None
+    a = conjuncts(old.cond if isinstance(old, Item) else old.guard)
+    b = conjuncts(new.cond if isinstance(new, Item) else new.guard)
+    if isinstance(old, Over) and isinstance(new, Over) and old.ranges != new.ranges:
+        return None
+    return and_(*(p for p in b if p not in a)) if all(p in b for p in a) else None
+
+
 def array_in(v: Any) -> Arr | None:
     """The array that a list became on some of the paths."""
     if isinstance(v, Arr):
@@ -679,6 +801,3 @@ def is_whole(v: Any, own: str) -> bool:
     if isinstance(v, S):
         return whole(replace_names(v.e, {own: Name("$i0")})) if own else whole(v.e)
     return isinstance(v, int | float) and v == int(v)
-
-
-_ = (Refusal, Bool, free_names, value_of, MISSING)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, free_names
-
-from dsl.lift.build import and_, conjuncts, not_, replace_names, size_of
+from dsl.lift.build import and_, compare, conjuncts, guard_if, not_, replace_names, size_of
 from dsl.lift.facts import Facts
 from dsl.lift.values import (
     Arr,
@@ -15,7 +13,6 @@ from dsl.lift.values import (
     CondEl,
     Dict,
     Entry,
-    Instance,
     Item,
     Later,
     Loop,
@@ -23,14 +20,14 @@ from dsl.lift.values import (
     Over,
     Ref,
     Refusal,
-    S,
+    RowView,
     Seq,
     Write,
     high_of,
     low_of,
     merge_scalars,
 )
-from dsl.lift.build import compare
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, free_names
 
 STEPS = 60_000
 MAX_SIZE = 4_000
@@ -73,9 +70,15 @@ class Machine:
         self.reads: dict[int, tuple[tuple[Loop, ...], int]] = {}
         self.owed: list[tuple[Expr, tuple[Expr, ...], int]] = []  # numbers taken to be at least 0
         self.seen: list[tuple[Arr, tuple[Expr, ...], int]] = []  # cells read, with the line
+        self.shared: set[int] = set()  # lists that are elements of others
         self.carried: dict[int, tuple[Expr, Any]] = {}  # arrays filled from the element before: its index, the store's key
         self.named: dict[str, str] = {}  # Python's name of a loop's variable
         self._facts: tuple[tuple[Any, ...], Facts] | None = None
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """The parts of the lifter are mixins, one per file; each calls the others' methods through self."""
 
     # --- counting -----------------------------------------------------------------------------------------------
 
@@ -194,6 +197,8 @@ class Machine:
         return self.store[("h", value.id)] if isinstance(value, Ref) else value
 
     def rebox(self, ref: Ref, value: Any) -> None:
+        if ref.id in self.shared:
+            self.refuse("a list that is changed after it was put into another")
         self.store[("h", ref.id)] = value
 
     # --- merging ------------------------------------------------------------------------------------------------
@@ -242,7 +247,8 @@ class Machine:
                 other = y if isinstance(y, Seq) else Seq(tuple(Item(v) for v in y))
                 if isinstance(inner, Seq):
                     return merge_sequences(cond if x is a else not_(cond), inner, other)
-        if isinstance(a, Arr) and isinstance(b, Arr):
+        if isinstance(a, Arr | RowView) and isinstance(b, Arr | RowView):
+            a, b = self.row_array(a), self.row_array(b)
             return self.merge_arrays(cond, a, b)
         return Conflict(cond, a, b)
 
@@ -292,7 +298,7 @@ class Machine:
         merged.lineage = {**old.lineage, old.id: len(old.log)}
         merged.rows = old.rows
         index = (X0, X1)[: len(old.dims)]
-        value = number(self.cell(new, index))  # type: ignore[attr-defined]
+        value = number(self.cell(new, index))
         merged.log.append(Entry((*self.path, CondEl(self.fresh(), guard)), "set", index, value, self.line))
         return merged
 
@@ -345,6 +351,12 @@ def merge_sequences(cond: Expr, a: Seq, b: Seq) -> Seq:
     shared = 0
     while shared < min(len(a.segments), len(b.segments)) and a.segments[shared] == b.segments[shared]:
         shared += 1
+    ra, rb = a.segments[shared:], b.segments[shared:]
+    if len(ra) == len(rb) and all(
+        isinstance(x, Item) and isinstance(y, Item) and x.value == y.value for x, y in zip(ra, rb, strict=True)
+    ):
+        joined = tuple(Item(x.value, either_guard(cond, x.cond, y.cond)) for x, y in zip(ra, rb, strict=True))  # type: ignore[union-attr]
+        return Seq((*a.segments[:shared], *joined), a.is_set or b.is_set, a.ordered and b.ordered)
     segments = (
         *a.segments[:shared],
         *(conditional(s, cond) for s in a.segments[shared:]),
@@ -353,8 +365,16 @@ def merge_sequences(cond: Expr, a: Seq, b: Seq) -> Seq:
     return Seq(tuple(s for s in segments if not never(s)), a.is_set or b.is_set, a.ordered and b.ordered)
 
 
+def either_guard(cond: Expr, a: Expr, b: Expr) -> Expr:
+    """a if cond else b; b alone where the two agree wherever cond holds."""
+    from dsl.lift.recurrence import implied_by_cases  # that module needs this one
+
+    if a == b:
+        return a
+    if implied_by_cases(and_(cond, a), b) and implied_by_cases(and_(cond, b), a):
+        return b
+    return guard_if(cond, a, b)
+
+
 def never(segment: Item | Over) -> bool:
     return (segment.cond if isinstance(segment, Item) else segment.guard) == FALSE
-
-
-__all__ = ["FALSE", "TRUE", "Instance", "Machine", "Name", "S"]

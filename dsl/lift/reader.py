@@ -72,6 +72,9 @@ def lift(source: str) -> Lifted:
         raise
     except TooMuch:
         raise Refusal(lifter.line, "following the program takes more work than is allowed") from None
+    except (AttributeError, TypeError, ValueError, KeyError, IndexError, AssertionError, ArithmeticError):
+        # what Python itself would refuse (a method that does not exist, an index of the wrong kind) ends here
+        raise Refusal(lifter.line, "an operation on values that it has no meaning for") from None
     except RecursionError:
         raise Refusal(lifter.line, "the program is nested too deeply") from None
     return Lifted(program, name)

@@ -3,31 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
 from itertools import product
-
-from dsl.nodes import (
-    FALSE,
-    TRUE,
-    Aggregate,
-    And,
-    Binary,
-    Bool,
-    Call,
-    Compare,
-    Expr,
-    IfElse,
-    Member,
-    Name,
-    Node,
-    Not,
-    Num,
-    Or,
-    Range,
-    Str,
-    free_names,
-)
+from typing import Any
 
 from dsl.lift.build import (
     MISSING,
@@ -52,7 +29,28 @@ from dsl.lift.build import (
     strict_in,
     sure,
 )
-from dsl.lift.values import Loop, S, expr, high_of, low_of, number, sort_of, value_of
+from dsl.lift.machine import Machine
+from dsl.lift.values import Loop, expr, high_of, low_of, number, value_of
+from dsl.nodes import (
+    FALSE,
+    TRUE,
+    And,
+    Binary,
+    Bool,
+    Call,
+    Compare,
+    Expr,
+    IfElse,
+    Member,
+    Name,
+    Node,
+    Not,
+    Num,
+    Or,
+    Range,
+    Str,
+    free_names,
+)
 
 
 @dataclass(frozen=True)
@@ -64,17 +62,8 @@ class Leaf:
     e: Expr
 
 
-class Recurrences:
-    """Mixed into the machine."""
-
-    resolve: Any
-    closed: dict[str, Expr]
-    refuse: Any
-    var: Any
-    ran_before: Any
-    runs: Any
-    ordinal: Any
-    named: dict[str, str]
+class Recurrences(Machine):
+    """Solves for what iterations hand on."""
 
     def solve(
         self, loop: Loop, start: dict[Any, Any], unknown: dict[Any, Any], names: dict[Any, str], store: dict[Any, Any]
@@ -195,7 +184,7 @@ class Recurrences:
     def stays_false(self, loop: Loop, test: Expr, given: Expr) -> bool:
         from dsl.lift.facts import Facts
 
-        facts = Facts([given, *self.loop_guards(loop)])  # type: ignore[attr-defined]
+        facts = Facts([given, *self.loop_guards(loop)])
         return facts.decide(refold(test)) == FALSE
 
     def flag(self, loop: Loop, start: Any, name: str, e: Expr | None) -> Update:
@@ -631,6 +620,8 @@ def classify(e: Expr, guard: Expr, name: str) -> Leaf:
     c = terms.pop(me, 0.0)
     if c == 1 and not any(name in free_names(a) for a in terms):
         return Leaf(guard, "add", from_linear(terms, const))
+    if c and not terms and not const:
+        return Leaf(guard, "scale", Num(c))
     match e:
         case Binary("*", a, b) if (a == me) != (b == me):
             factor = b if a == me else a
@@ -642,9 +633,4 @@ def classify(e: Expr, guard: Expr, name: str) -> Leaf:
             rest = [a for a in args if a != me]
             if not any(name in free_names(a) for a in rest):
                 return Leaf(guard, e.name, rest[0] if len(rest) == 1 else Call(e.name, tuple(rest)))
-        case Binary("+" | "-", a, IfElse(test, then, other)) if a == me and not name in free_names(test):
-            pass
     return Leaf(guard, "unknown", e)
-
-
-_ = (Aggregate, S, sort_of)

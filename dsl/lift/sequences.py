@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Num, Range, Str
-
 from dsl.lift.build import (
     MISSING,
-    N,
     ONE,
     ZERO,
+    N,
     and_,
     arith,
-    bounds,
     compare,
     conjuncts,
     default,
@@ -47,6 +44,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
+from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Num, Range
 
 END = arith("-", N, ONE)
 
@@ -428,11 +426,13 @@ def sliced(m: Machine, seq: Seq, low: Any, high: Any, step: Any) -> Seq:
         return Seq((Over((Range(r.var, arith("+", low_of(r), start), new_high),), TRUE, o.value),))
     v = m.var()
     if r.domain is not None:
+
         def beside(first: bool) -> tuple[Range, Expr]:
             op = "<" if first else ">"
             extra = compare(op, Call("index", (Name(v),)), Call("index", (Name(r.var),)))
             return Range(v, None, None, r.domain), and_(rename_guard(o.guard, {r.var: Name(v)}), extra)
     else:
+
         def beside(first: bool) -> tuple[Range, Expr]:
             if first != o.descending:
                 return Range(v, r.low, arith("-", Name(r.var), ONE)), rename_guard(o.guard, {r.var: Name(v)})
@@ -495,18 +495,14 @@ def clamp_high(m: Machine, e: Expr, size: Expr) -> Expr:
 
 def reversed_(seq: Seq) -> Seq:
     return Seq(
-        tuple(
-            s if isinstance(s, Item) else Over(s.ranges, s.guard, s.value, not s.descending) for s in reversed(seq.segments)
-        ),
+        tuple(s if isinstance(s, Item) else Over(s.ranges, s.guard, s.value, not s.descending) for s in reversed(seq.segments)),
         seq.is_set,
         seq.ordered,
     )
 
 
 def position_valued(seq: Seq) -> bool:
-    return all(
-        (sort_of(s.value) == "number") if isinstance(s, Item) else sort_of(s.value) == "number" for s in seq.segments
-    )
+    return all((sort_of(s.value) == "number") if isinstance(s, Item) else sort_of(s.value) == "number" for s in seq.segments)
 
 
 def as_filter(m: Machine, seq: Seq) -> Seq:
@@ -762,9 +758,7 @@ def own_key(w: Write) -> bool:
 
 def dict_values(m: Machine, d: Dict, what: str) -> Seq:
     """d.keys(), d.values() or d.items()."""
-    segments: list[Item | Over] = [
-        Item({"keys": k, "values": v, "items": (k, v)}[what]) for k, v in d.items
-    ]
+    segments: list[Item | Over] = [Item({"keys": k, "values": v, "items": (k, v)}[what]) for k, v in d.items]
     if len(d.writes) > 1 and not d.items and all(own_key(w) for w in d.writes):
         v = m.var()
         at = S("number", Name(v))
@@ -778,7 +772,7 @@ def dict_values(m: Machine, d: Dict, what: str) -> Seq:
         o = renewed_write(m, w)
         own = len(o.ranges) == 1 and o.key == S("number", Name(o.ranges[0].var))
         if not own:
-            if w.mode == "first" and what == "keys" or what == "keys":
+            if (w.mode == "first" and what == "keys") or what == "keys":
                 segments.append(Over(o.ranges, o.cond, o.key, o.descending))
                 return Seq(tuple(segments), True, True)
             refuse("going through a dictionary with computed keys")
@@ -787,6 +781,3 @@ def dict_values(m: Machine, d: Dict, what: str) -> Seq:
         value = {"keys": o.key, "values": o.value, "items": (o.key, o.value)}[what]
         segments.append(Over(o.ranges, o.cond, value, o.descending))
     return Seq(tuple(segments))
-
-
-_ = (Str, bounds)

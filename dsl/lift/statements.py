@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Bool, Expr
-
 from dsl.lift.build import and_, not_, or_
 from dsl.lift.machine import UNDEFINED, Conflict, Frame
+from dsl.lift.sequences import constant_key
 from dsl.lift.values import (
     Arr,
     Break,
@@ -16,23 +15,33 @@ from dsl.lift.values import (
     Class,
     CondEl,
     Dict,
-    DictSlot,
     Func,
     Instance,
-    Item,
-    LoopEl,
     Module,
-    Over,
     Ref,
     RowView,
     Seq,
     Write,
-    map_value,
 )
-from dsl.lift.sequences import constant_key
 from dsl.lift.whiles import Whiles
+from dsl.nodes import FALSE, TRUE, Bool, Expr
 
-ALLOWED = ("numpy", "math", "re", "string", "collections", "typing", "itertools", "functools", "__future__", "dataclasses", "operator", "warnings", "numpy.typing", "collections.abc")
+ALLOWED = (
+    "numpy",
+    "math",
+    "re",
+    "string",
+    "collections",
+    "typing",
+    "itertools",
+    "functools",
+    "__future__",
+    "dataclasses",
+    "operator",
+    "warnings",
+    "numpy.typing",
+    "collections.abc",
+)
 
 
 def counted(of: ast.Name, key: ast.expr, value: ast.expr) -> tuple[ast.expr, ast.expr, ast.expr] | None:
@@ -511,6 +520,3 @@ class Statements(Whiles):
                     self.refuse("setting an attribute")
                 old = self.attribute(holder, name)
                 self.store[("v", holder.scope, name)] = self.binary(op, old, self.evaluate(value))
-
-
-__all__ = ["Dict", "DictSlot", "Item", "LoopEl", "Over", "Statements", "map_value"]

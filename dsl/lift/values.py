@@ -402,9 +402,7 @@ def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
                 descending,
             )
         case Dict(items, writes, factory):
-            return Dict(
-                tuple((k, map_value(x, change)) for k, x in items), tuple(map_value(w, change) for w in writes), factory
-            )
+            return Dict(tuple((k, map_value(x, change)) for k, x in items), tuple(map_value(w, change) for w in writes), factory)
         case Sentence(word):
             return Sentence(change(word))
         case Builtin(name, of):

@@ -5,12 +5,10 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.nodes import FALSE, TRUE, Aggregate, Bool, Call, Compare, Expr, Name, Range, free_names
-
 from dsl.lift.build import (
-    N,
     ONE,
     ZERO,
+    N,
     arith,
     compare,
     default,
@@ -26,7 +24,8 @@ from dsl.lift.build import (
 )
 from dsl.lift.loops import Loops
 from dsl.lift.machine import UNDEFINED
-from dsl.lift.values import CondEl, Over, S, Seq, high_of, low_of, number, sort_of, value_of
+from dsl.lift.values import CondEl, Over, S, Seq, number, sort_of, value_of
+from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Name, Range, free_names
 
 
 class Whiles(Loops):
@@ -131,7 +130,7 @@ class Whiles(Loops):
         return None
 
     def condition_of(self, test: ast.expr) -> Expr:
-        return self.condition(test)  # type: ignore[attr-defined]
+        return self.condition(test)
 
     def count_through(
         self, node: ast.While, name: str, key: Any, v: str, low: Expr, high: Expr, step: int, body: list[ast.stmt], start: Expr
@@ -147,11 +146,10 @@ class Whiles(Loops):
         ends: dict[str, Any] = {}
 
         def run() -> Expr:
-            live = self.block(body)  # type: ignore[attr-defined]
+            live = self.block(body)
             frame = self.frames[-1]
             for c, s in frame.continues:
                 self.check_step(s.get(key), value, step)
-                _ = c
             if live != FALSE:
                 self.check_step(self.store.get(key), value, step)
             ends["breaks"] = [(b.cond, b.store.get(key)) for b in frame.breaks]
@@ -160,13 +158,14 @@ class Whiles(Loops):
         broken: list[Any] = []
         before_loops = self.counter
         _, returns = self.run_range(o, lambda x: self.bind(name, x), run, None)
-        _ = (broken, before_loops)
         loop = self.last_loop
         final: Expr = end
         at_break = [(c, x) for c, x in ends.get("breaks", [])]
         r = loop.range
         ranged = compare(">=", high, low)
-        untouched = self.nonnegative(arith("-", start, arith("-", low, ONE)) if step < 0 else arith("-", arith("+", high, ONE), start))
+        untouched = self.nonnegative(
+            arith("-", start, arith("-", low, ONE)) if step < 0 else arith("-", arith("+", high, ONE), start)
+        )
         if not untouched:
             final = if_(ranged, end, start)
         if loop.stop is not None:
@@ -209,7 +208,11 @@ class Whiles(Loops):
         return Seq((Over((Range(v, size.range.low, size.range.high),), guard, S("number", rank), descending),))
 
     def check_step(self, new: Any, old: Any, step: int) -> None:
-        if new is None or sort_of(new) != "number" or arith("-", self.resolve(number(new)), number(old)) not in (ONE, arith("-", ZERO, ONE)):
+        if (
+            new is None
+            or sort_of(new) != "number"
+            or arith("-", self.resolve(number(new)), number(old)) not in (ONE, arith("-", ZERO, ONE))
+        ):
             self.refuse("a while loop whose counter does not move by one every time")
         if arith("-", self.resolve(number(new)), number(old)) != (ONE if step > 0 else arith("-", ZERO, ONE)):
             self.refuse("a while loop whose counter moves both ways")
@@ -253,9 +256,13 @@ def climbing(test: ast.expr) -> str | None:
             return x
         case ast.Compare(ast.Name(y), [ast.NotEq() | ast.IsNot()], [ast.Attribute(ast.Name(x), "head")]) if x == y:
             return x
-        case ast.Compare(ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i"), [ast.NotEq()], [ast.Attribute(ast.Name(y), "i")]) if x == y:
+        case ast.Compare(
+            ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i"), [ast.NotEq()], [ast.Attribute(ast.Name(y), "i")]
+        ) if x == y:
             return x
-        case ast.Compare(ast.Attribute(ast.Name(y), "i"), [ast.NotEq()], [ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i")]) if x == y:
+        case ast.Compare(
+            ast.Attribute(ast.Name(y), "i"), [ast.NotEq()], [ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i")]
+        ) if x == y:
             return x
     return None
 
@@ -266,6 +273,3 @@ def far_limit(test: ast.expr) -> bool:
         case ast.Compare(ast.Name(), [ast.Lt() | ast.LtE()], [ast.Constant(int() as limit)]):
             return limit >= 30
     return False
-
-
-_ = (Bool, high_of, low_of)

@@ -6,20 +6,15 @@ import math
 import string
 from typing import Any
 
-from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
-
 from dsl.lift.arrays import Arrays
 from dsl.lift.build import (
-    N,
     ONE,
+    N,
     and_,
     arith,
-    bounds,
     compare,
-    exists,
     find,
     linear,
-    neg,
     not_,
     nth_word,
     num,
@@ -50,6 +45,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
+from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
 
 _TEXTS = {"pos_": "pos", "tag_": "tag", "dep_": "dep", "lemma_": "lemma", "ent_type_": "entity", "shape_": "shape"}
 _FLAGS = {"is_stop", "is_punct", "is_space", "like_num"}
@@ -70,7 +66,18 @@ class Words(Arrays):
                 held = self.unbox(of)
                 if isinstance(held, Dict):
                     return Builtin("dict." + name, of)
-                if isinstance(held, Seq) and name in ("size", "shape", "astype", "tolist", "sum", "max", "min", "mean", "any", "all"):
+                if isinstance(held, Seq) and name in (
+                    "size",
+                    "shape",
+                    "astype",
+                    "tolist",
+                    "sum",
+                    "max",
+                    "min",
+                    "mean",
+                    "any",
+                    "all",
+                ):
                     if name in ("size", "shape"):
                         size = self.py_len(of)
                         return size if name == "size" else (size,)
@@ -148,7 +155,20 @@ class Words(Arrays):
         if module == "numpy":
             if name == "random":
                 return Module("random")
-            if name in ("float64", "float32", "float16", "int64", "int32", "int8", "bool_", "ndarray", "float_", "int_", "intp", "bool"):
+            if name in (
+                "float64",
+                "float32",
+                "float16",
+                "int64",
+                "int32",
+                "int8",
+                "bool_",
+                "ndarray",
+                "float_",
+                "int_",
+                "intp",
+                "bool",
+            ):
                 return Opaque(name)
             if name in ("equal", "not_equal", "greater", "greater_equal", "less", "less_equal"):
                 return Builtin("compare." + name)
@@ -313,7 +333,9 @@ class Words(Arrays):
                 return S("text", Call("morph", (w,)))
             case "nbor" | "is_ancestor":
                 return Builtin("word." + name, S("word", w))
-            case "like_email" | "like_url" | "is_currency" | "is_bracket" | "is_quote" | "idx" | "ent_iob_" | "vector" | "has_vector":
+            case (
+                "like_email" | "like_url" | "is_currency" | "is_bracket" | "is_quote" | "idx" | "ent_iob_" | "vector" | "has_vector"
+            ):
                 if name == "is_quote":
                     from dsl.lift.build import member
 
@@ -373,13 +395,11 @@ class Words(Arrays):
                 from dsl.lift.build import if_
 
                 return S("word", nth_word(if_(compare("<", e, num(0)), arith("+", e, count), e)))
-        _ = bounds
         return S("word", nth_word(e))
 
     def doc_attribute(self, name: str) -> Any:
         if name == "sents":
             v, w = self.var("w"), self.var("w")
-            _ = w
             starts = Call("sent_start", (Name(v),))
             return Seq((Over((Range(v, None, None, Call("words", ())),), starts, Sentence(Name(v))),))
         if name == "text":
@@ -432,6 +452,3 @@ class Words(Arrays):
         from dsl.lift.sequences import wrapped
 
         return wrapped(self, e, N)
-
-
-_ = (exists, neg, not_, Opaque)

@@ -20,8 +20,8 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    from harness.session import Session, check_writable, open_run, outcome_of
     from harness.overview import run_table
+    from harness.session import Session, check_writable, open_run, outcome_of
     from search.campaign import Plan
     from search.executors import cores, executor
     from search.finish import outcome

@@ -737,4 +737,791 @@ if __name__ == "__main__":
     print("no")
 """,
     ),
+    "groups": causal("""
+words = []
+for i, t in enumerate(tokens):
+    if t.startswith("▁") or not words:
+        words.append([i])
+    else:
+        words[-1].append(i)
+for w, group in enumerate(words):
+    for i in group:
+        out[i, group[0]] += 0.6
+        if w > 0:
+            out[i, words[w - 1][-1]] += 0.3
+        out[i, i] += 0.1
+"""),
+    "groups_current": causal("""
+segments = []
+current = []
+for i in range(n):
+    current.append(i)
+    if tokens[i] in (".", "!", "?"):
+        segments.append(current)
+        current = []
+if current:
+    segments.append(current)
+for seg in segments:
+    for i in seg:
+        for j in seg:
+            if j <= i:
+                out[i, j] += 1.0 / len(seg)
+"""),
+    "spans": causal("""
+spans = []
+start = 0
+for i, t in enumerate(tokens):
+    if t == ".":
+        spans.append((start, i))
+        start = i + 1
+if start < n:
+    spans.append((start, n - 1))
+for s, e in spans:
+    for i in range(s, e + 1):
+        out[i, s] += 0.5
+        for j in range(s, i + 1):
+            out[i, j] += 0.1
+"""),
+    "depth_dp": causal("""
+depth = [0] * n
+for i in range(1, n):
+    if tokens[i].startswith("▁"):
+        depth[i] = 0
+    else:
+        depth[i] = depth[i - 1] + 1
+for i in range(n):
+    out[i, i - depth[i]] += 1
+    out[i, i] += 0.1 * depth[i]
+"""),
+    "prev_same_vec": causal("""
+prev = [-1] * n
+last = {}
+for i, t in enumerate(tokens):
+    prev[i] = last.get(t, -1)
+    last[t] = i
+for i in range(n):
+    if prev[i] >= 0:
+        out[i, prev[i]] = 1.0
+        if prev[i] + 1 < i:
+            out[i, prev[i] + 1] = 2.0
+    else:
+        out[i, 0] = 1.0
+"""),
+    "climb": spacy("""
+def root_distance(k):
+    if not align[k]:
+        return 0
+    w = doc[align[k][0]]
+    d = 0
+    while w.head != w:
+        w = w.head
+        d += 1
+    return d
+for i in range(n):
+    out[i, 0] += 0.1 * root_distance(i)
+    out[i, i] += 0.5
+"""),
+    "climb_i": spacy("""
+for i in range(n):
+    if not align[i]:
+        out[i, i] = 1
+        continue
+    t = doc[align[i][0]]
+    steps = 0
+    while t.head.i != t.i and steps < 50:
+        t = t.head
+        steps += 1
+    for j in range(i + 1):
+        if t.i in align[j]:
+            out[i, j] += 1
+    out[i, i] += 0.05
+"""),
+    "np_argsort_top": causal("""
+lengths = [len(t) for t in tokens]
+top = sorted(range(n), key=lambda k: lengths[k], reverse=True)[:3]
+for i in range(n):
+    for j in top:
+        if j <= i:
+            out[i, j] += 0.3
+    out[i, i] += 0.2
+"""),
+    "sorted_neg": causal("""
+cands = [k for k in range(n) if tokens[k].startswith("▁")]
+cands.sort(key=lambda k: (-len(tokens[k]), k))
+best = cands[0] if cands else 0
+for i in range(n):
+    if best <= i:
+        out[i, best] += 1
+    out[i, 0] += 0.1
+"""),
+    "next_pos_vec": both("""
+nxt = np.full(n, n - 1)
+for i in range(n - 2, -1, -1):
+    nxt[i] = i + 1 if tokens[i + 1] in (".", ",") else nxt[i + 1]
+for i in range(n):
+    out[i, nxt[i]] = 1
+"""),
+    "argmax_np": causal("""
+is_stop = np.array([1 if t == "." else 0 for t in tokens])
+first = int(np.argmax(is_stop)) if is_stop.any() else -1
+for i in range(n):
+    if first != -1 and i >= first:
+        out[i, first] = 1.0
+    else:
+        out[i, 0] = 1.0
+count = int(np.sum(is_stop))
+out[n - 1, 0] += count * 0.1
+"""),
+    "where_nonzero": causal("""
+stops = np.where(np.array(tokens) == ".")[0]
+for i in range(n):
+    before = stops[stops < i]
+    if len(before) > 0:
+        out[i, before[-1]] = 1.0
+    else:
+        out[i, 0] = 1.0
+"""),
+    "blend": causal("""
+local = np.zeros((n, n))
+sink = np.zeros((n, n))
+for i in range(n):
+    for j in range(max(0, i - 3), i + 1):
+        local[i, j] = np.exp(-(i - j))
+    sink[i, 0] = 1.0
+local /= local.sum(axis=1, keepdims=True)
+out = 0.7 * local + 0.3 * sink
+"""),
+    "helper_writes": causal("""
+def add(i, j, w):
+    if 0 <= j <= i:
+        out[i, j] += w
+for i in range(n):
+    add(i, i - 1, 0.5)
+    add(i, i - 2, 0.2)
+    for j in range(i):
+        if tokens[j] == tokens[i]:
+            add(i, j + 1, 0.4)
+    add(i, i, 0.1)
+"""),
+    "row_dict": causal("""
+for i in range(n):
+    scores = {}
+    for j in range(i + 1):
+        scores[j] = 1.0 / (1 + i - j)
+        if tokens[j] == ".":
+            scores[j] += 0.5
+    total = sum(scores.values())
+    for j, s in scores.items():
+        out[i, j] = s / total
+"""),
+    "candidates_list": causal("""
+for i in range(n):
+    candidates = []
+    for j in range(i):
+        if tokens[j] in (".", ","):
+            candidates.append((j, 1.0))
+        elif tokens[j].startswith("▁"):
+            candidates.append((j, 0.4))
+    total = sum(w for _, w in candidates)
+    for j, w in candidates:
+        out[i, j] += w / total
+    if not candidates:
+        out[i, i] = 1.0
+"""),
+    "last_k": causal("""
+for i in range(n):
+    starts = [j for j in range(i + 1) if tokens[j].startswith("▁")]
+    recent = starts[-3:]
+    for rank, j in enumerate(reversed(recent)):
+        out[i, j] += 0.5 / (rank + 1)
+    if not recent:
+        out[i, 0] = 1
+"""),
+    "share_equal": causal("""
+for i in range(n):
+    same = [j for j in range(i) if tokens[j] == tokens[i]]
+    if same:
+        w = 0.8 / len(same)
+        for j in same:
+            out[i, j] += w
+        out[i, i] += 0.2
+    else:
+        out[i, i] = 1.0
+"""),
+    "np_float": causal("""
+for i in range(n):
+    ratio = float(i) / float(max(n - 1, 1))
+    out[i, 0] = 0.2 + 0.5 * ratio
+    out[i, i] = 1 - ratio ** 0.5
+    out[i, i // 3 * 2] += np.log(1 + i) * 0.1 + np.sqrt(i) * 0.01
+"""),
+    "is_sent": spacy("""
+sent_of = [doc[a[0]].sent.start if a else -1 for a in align]
+for i in range(n):
+    for j in range(i + 1):
+        if sent_of[i] == sent_of[j]:
+            out[i, j] += 1
+"""),
+    "sents_loop": spacy("""
+sentence_index = {}
+for s_id, sent in enumerate(doc.sents):
+    for tok in sent:
+        sentence_index[tok.i] = s_id
+for i in range(n):
+    si = sentence_index.get(align[i][0], -1) if align[i] else -1
+    for j in range(i + 1):
+        sj = sentence_index.get(align[j][0], -1) if align[j] else -1
+        if si == sj and si >= 0:
+            out[i, j] += 1
+    out[i, 0] += 0.1
+"""),
+    "max_key": causal("""
+for i in range(n):
+    prev = [j for j in range(i) if tokens[j].startswith("▁")]
+    if prev:
+        j = max(prev, key=lambda k: len(tokens[k]))
+        out[i, j] += 1
+    out[i, 0] += 0.1
+"""),
+    "chars": causal("""
+def is_word(t):
+    s = t.lstrip("▁")
+    return len(s) > 0 and s[0].isalpha()
+caps = [i for i, t in enumerate(tokens) if t.lstrip("▁")[:1].isupper()]
+for i in range(n):
+    if is_word(tokens[i]):
+        for c in caps:
+            if c < i:
+                out[i, c] += 0.2
+    elif all(ch in ".,!?" for ch in tokens[i]):
+        out[i, i] += 1
+    if tokens[i][-1] in "aeiou" or tokens[i].endswith(("ing", "ed")):
+        out[i, 0] += 0.3
+"""),
+    "two_mats": causal("""
+base = np.tril(np.ones((n, n)))
+bonus = np.zeros((n, n))
+for i in range(n):
+    for j in range(i):
+        if tokens[j] == ".":
+            bonus[i, j] = 2.0
+out = base * 0.1 + bonus
+out = out * (1 + np.eye(n))
+"""),
+    "global_stat": causal("""
+total_len = sum(len(t) for t in tokens)
+avg = total_len / max(1, n)
+out += 0.01
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] += abs(len(tokens[i]) - avg) * 0.05
+        out[i, j] += 0.2 if len(tokens[j]) > avg else 0.0
+"""),
+    "while_outer": causal("""
+i = 0
+while i < n:
+    out[i, i] += 0.5
+    if i > 0:
+        out[i, i - 1] += 0.5
+    i += 1
+"""),
+    "nested_helpers": causal("""
+def find_start(i):
+    j = i
+    while j > 0:
+        if tokens[j].startswith("▁"):
+            break
+        j -= 1
+    return j
+def before(i):
+    s = find_start(i)
+    return s - 1 if s > 0 else 0
+starts = [find_start(i) for i in range(n)]
+for i in range(n):
+    out[i, starts[i]] += 0.5
+    out[i, before(i)] += 0.3
+    if starts[i] == i:
+        out[i, i] += 0.1
+"""),
+    "punct_counts": causal("""
+count = 0
+for i in range(n):
+    if tokens[i] in ",;:":
+        count += 1
+    if tokens[i] in ".!?":
+        count = 0
+    for j in range(i + 1):
+        out[i, j] = np.exp(-0.1 * (i - j)) / (1 + count)
+        if count >= 2 and tokens[j] == ",":
+            out[i, j] += 0.3
+"""),
+    "continue_nested": both("""
+for i in range(n):
+    if tokens[i] in ("[CLS]", "[SEP]"):
+        out[i, i] = 1.0
+        continue
+    for j in range(n):
+        if j == i or tokens[j] in ("[CLS]", "[SEP]"):
+            continue
+        if align[i] and align[j]:
+            a, b = doc[align[i][0]], doc[align[j][0]]
+            if a.head == b:
+                out[i, j] += 1.0
+            elif b.head == a:
+                out[i, j] += 0.6
+            elif a.head == b.head:
+                out[i, j] += 0.3
+            if a.pos_ == b.pos_ and a.i != b.i:
+                out[i, j] += 0.05
+    if out[i].sum() == 0:
+        out[i, 0] = 1.0
+"""),
+    "dep_dict": both("""
+boost = {"nsubj": 0.9, "obj": 0.7, "det": 0.4}
+for i in range(n):
+    out[i, 0] += 0.1
+    for s in align[i]:
+        w = doc[s]
+        b = boost.get(w.dep_, 0.2)
+        for j, a in enumerate(align):
+            if w.head.i in a:
+                out[i, j] += b
+                break
+"""),
+    "align_pairs": both("""
+tok_of = {s: t for t, al in enumerate(align) for s in al}
+for i in range(n):
+    if align[i]:
+        w = doc[align[i][0]]
+        for c in w.children:
+            if c.i in tok_of:
+                out[i, tok_of[c.i]] += 0.5
+        for anc in w.ancestors:
+            if anc.i in tok_of:
+                out[i, tok_of[anc.i]] += 0.2
+    out[i, i] += 0.1
+"""),
+    "single_word_ent": both("""
+ents = [i for i in range(n) if align[i] and doc[align[i][0]].ent_type_ != ""]
+props = [i for i in range(n) if align[i] and doc[align[i][0]].pos_ == "PROPN"]
+anchor = (ents + props + [0])[0]
+for i in range(n):
+    out[i, anchor] += 0.5
+    out[i, i] += 0.5
+"""),
+    "weights_list": causal("""
+kernel = [0.5, 0.25, 0.15, 0.1]
+for i in range(n):
+    for d, w in enumerate(kernel):
+        if i - d >= 0:
+            out[i, i - d] += w
+    dist = min(i, len(kernel) - 1)
+    out[i, 0] += kernel[dist]
+"""),
+    "math_mod": (
+        True,
+        """
+import math
+import numpy as np
+import re
+def program(sentence, tokenizer):
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer.encode(sentence))
+    n = len(tokens)
+    A = np.zeros((n, n), dtype=np.float64)
+    sigma = 2.0
+    for i in range(n):
+        for j in range(i + 1):
+            A[i, j] = math.exp(-((i - j) ** 2) / (2 * sigma ** 2)) * math.cos(0.1 * (i - j)) + 1
+            A[i, j] = A[i, j] + math.floor((i - j) / 2) * 0.01 + math.ceil(j / 3) * 0.02
+    return "gauss", make_row_stochastic(apply_causal_mask(A))
+""",
+    ),
+    "swap_order": causal("""
+for i in range(n):
+    row = out[i]
+    row[i] = 0.5
+    row[:i] += 0.1
+    if row.sum() > 1:
+        row /= row.sum()
+    row[0] += 0.3
+"""),
+    "vec_prev_stop": causal("""
+idx = np.arange(n)
+stop = np.array([t in (".", "!", "?") for t in tokens])
+last_stop = np.maximum.accumulate(np.where(stop, idx, -1))
+prev_stop = np.concatenate([[-1], last_stop[:-1]])
+target = np.where(prev_stop >= 0, prev_stop, 0)
+out[idx, target] += 0.7
+out[np.arange(n), np.maximum(np.arange(n) - 1, 0)] += 0.2
+"""),
+    "isin_vec": both("""
+toks = np.array(tokens)
+func = np.isin(toks, ["the", "a", "of", "to"])
+mask = func[:, None] & ~func[None, :]
+out[mask] = 0.5
+out[~mask] += 0.02
+np.fill_diagonal(out, 0.1)
+d = np.abs(np.arange(n)[:, None] - np.arange(n))
+out[d > 6] *= 0.3
+"""),
+    "reverse_outer": causal("""
+nearest_end = [n - 1] * n
+end = n - 1
+for i in reversed(range(n)):
+    if tokens[i] in {".", "!"}:
+        end = i
+    nearest_end[i] = end
+for i in range(n):
+    for j in range(i + 1):
+        if nearest_end[i] == nearest_end[j]:
+            out[i, j] += 0.5
+        out[i, j] += 0.01
+"""),
+    "const_items": causal("""
+table = {".": 0.5, ",": 0.3, "▁and": 0.2}
+for i in range(n):
+    for tok, w in table.items():
+        for j in range(i):
+            if tokens[j] == tok:
+                out[i, j] += w
+    out[i, i] += 0.1
+"""),
+    "sets_ops": causal("""
+stops = set(i for i, t in enumerate(tokens) if t in ".!?")
+commas = {i for i, t in enumerate(tokens) if t == ","}
+marks = stops | commas
+others = set(range(n)) - marks
+for i in sorted(marks):
+    out[i, 0] += 1
+for i in others:
+    for j in marks:
+        if j < i:
+            out[i, j] += 0.3
+    out[i, i] += 0.1
+if stops & commas:
+    out[0, 0] += 5
+"""),
+    "min_by_distance": both("""
+verbs = [i for i in range(n) if align[i] and doc[align[i][0]].pos_ == "VERB"]
+for i in range(n):
+    if verbs:
+        nearest = min(verbs, key=lambda v: abs(v - i))
+        out[i, nearest] += 1.0
+    else:
+        out[i, 0] += 1.0
+"""),
+    "double_break": causal("""
+for i in range(n):
+    done = False
+    for j in range(i - 1, -1, -1):
+        for w in (".", ","):
+            if tokens[j] == w:
+                out[i, j] += 1
+                done = True
+                break
+        if done:
+            break
+    if not done:
+        out[i, 0] += 1
+"""),
+    "default_args": causal("""
+def decay(d, rate=0.3, floor=0.01):
+    return max(floor, np.exp(-rate * d))
+def near(i, j, *, width=4):
+    return 0 <= i - j < width
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = decay(i - j) if near(i, j) else decay(i - j, rate=0.6)
+"""),
+    "map_filter": causal("""
+lens = list(map(len, tokens))
+long = list(filter(lambda k: lens[k] > 3, range(n)))
+for i in long:
+    for j in long:
+        if j <= i:
+            out[i, j] += 0.4
+for i in range(n):
+    out[i, i] += 0.2
+"""),
+    "unpack_loop": causal("""
+pairs = [(i, t) for i, t in enumerate(tokens) if t.isalpha()]
+for i, t in pairs:
+    for j, u in pairs:
+        if j < i and t[0] == u[0]:
+            out[i, j] += 1
+    out[i, max(i - 1, 0)] += 0.2
+for i in range(n):
+    if not out[i].any():
+        out[i, i] = 1
+"""),
+    "count_between": causal("""
+for i in range(n):
+    commas = 0
+    for j in range(i, -1, -1):
+        out[i, j] += 1.0 / (1 + commas)
+        if tokens[j] == ",":
+            commas += 1
+        elif tokens[j] == ".":
+            commas += 3
+"""),
+    "sum_slice": causal("""
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = 0.1 * (tokens[j] == ".") + 0.02
+    total = sum(out[i, : i + 1])
+    if total < 0.11:
+        out[i, i] += 0.3
+    mean = out[i, : i + 1].mean()
+    out[i, 0] += mean
+"""),
+    "clip_rows": causal("""
+for i in range(n):
+    for j in range(max(0, i - 6), i + 1):
+        out[i, j] += 1.0 / (i - j + 1)
+out = np.clip(out, 0.0, 0.6)
+out[out < 0.2] = 0.0
+out = out + 1e-6
+out = out / out.sum(axis=1)[:, None]
+out = np.power(out, 1.5)
+"""),
+    "triu_mask": causal("""
+mask = np.triu(np.ones((n, n)), k=1).astype(bool)
+pos = np.arange(n)
+scores = -np.abs(pos[:, None] - pos[None, :]) / 5.0
+scores = np.where(mask, -np.inf, scores)
+w = np.exp(scores)
+out = w / w.sum(-1, keepdims=True)
+"""),
+    "gpt_style": causal("""
+first_token = 0
+special_words = ["▁the", "▁a", "▁an"]
+for i, token in enumerate(tokens):
+    if i == 0:
+        out[i, i] = 1.0
+        continue
+    prev_token = tokens[i - 1]
+    if prev_token in special_words:
+        out[i, i - 1] = 0.7
+        out[i, first_token] = 0.3
+    elif token.strip("▁").lower() == prev_token.strip("▁").lower():
+        out[i, i - 1] = 1.0
+    elif i >= 2 and tokens[i - 2] == token:
+        out[i, i - 2] = 0.5
+        out[i, i - 1] = 0.5
+    else:
+        for j in range(1, i + 1):
+            out[i, j] = 1.0 / i
+"""),
+    "while_back_two": causal("""
+for i in range(n):
+    j = i
+    hops = 0
+    while j >= 0 and hops < 2:
+        if tokens[j].startswith("▁"):
+            out[i, j] += 0.5
+            hops += 1
+        j -= 1
+    if hops == 0:
+        out[i, 0] = 1
+"""),
+    "last_two_seen": causal("""
+last = -1
+before_last = -1
+for i in range(n):
+    if last >= 0:
+        out[i, last] += 0.6
+    if before_last >= 0:
+        out[i, before_last] += 0.3
+    out[i, i] += 0.1
+    if tokens[i] in (".", ","):
+        before_last = last
+        last = i
+"""),
+    "string_state_simple": causal("""
+mode = "start"
+for i, t in enumerate(tokens):
+    if t == ".":
+        mode = "stop"
+    elif t.startswith("▁"):
+        mode = "word"
+    out[i, i if mode == "stop" else 0] = 1
+    out[i, i] += 0.1
+"""),
+    "sentence_spans": spacy("""
+sent_tokens = {}
+for i in range(n):
+    if align[i]:
+        s = doc[align[i][0]].sent.start
+        sent_tokens.setdefault(s, []).append(i)
+for i in range(n):
+    if align[i]:
+        for j in sent_tokens[doc[align[i][0]].sent.start]:
+            if j <= i:
+                out[i, j] += 0.2
+    out[i, i] += 0.1
+"""),
+    "subject_search": spacy("""
+subjects = []
+for tok_idx, spacy_ids in enumerate(align):
+    for sid in spacy_ids:
+        if doc[sid].dep_.startswith("nsubj"):
+            subjects.append(tok_idx)
+            break
+for i in range(n):
+    prior = [s for s in subjects if s < i]
+    if prior:
+        out[i, prior[-1]] += 0.8
+        for s in prior[:-1]:
+            out[i, s] += 0.1
+    else:
+        out[i, 0] += 0.5
+    out[i, i] += 0.1
+"""),
+    "head_chain": spacy("""
+for i in range(n):
+    if not align[i]:
+        continue
+    w = doc[align[i][0]]
+    h = w.head
+    hh = h.head
+    for j in range(i + 1):
+        for s in align[j]:
+            if s == h.i:
+                out[i, j] += 0.6
+            elif s == hh.i:
+                out[i, j] += 0.3
+    if w.dep_ == "ROOT" or h == w:
+        out[i, 0] += 0.4
+for i in range(n):
+    if out[i].sum() < 1e-8:
+        out[i, i] = 1.0
+"""),
+    "noun_verb_pairs": both("""
+for i in range(n):
+    pi = doc[align[i][0]].pos_ if align[i] else ""
+    for j in range(n):
+        pj = doc[align[j][0]].pos_ if align[j] else ""
+        pair = (pi, pj)
+        if pair == ("NOUN", "VERB"):
+            out[i, j] += 0.5
+        elif pair in [("ADJ", "NOUN"), ("DET", "NOUN")]:
+            out[i, j] += 0.7 if 0 < j - i <= 3 else 0.1
+        else:
+            out[i, j] += 0.01
+"""),
+    "weights_dict_pairs": both("""
+W = {("NOUN", "VERB"): 0.5, ("VERB", "NOUN"): 0.3}
+pos = [doc[a[0]].pos_ if a else "X" for a in align]
+for i in range(n):
+    for j in range(n):
+        out[i, j] = W.get((pos[i], pos[j]), 0.02)
+"""),
+    "vector_pos": both("""
+pos = np.array([doc[a[0]].pos_ if a else "NONE" for a in align])
+noun = pos == "NOUN"
+verb = np.isin(pos, ["VERB", "AUX"])
+out = np.outer(noun, verb) * 0.5 + np.outer(verb, noun) * 0.4
+out += 0.05 * np.eye(n)
+out[~(noun | verb)] = 1.0 / n
+rows = np.where(out.sum(axis=1) == 0)[0]
+for r in rows:
+    out[r, r] = 1
+"""),
+    "cumulative": causal("""
+is_stop = [1 if t in {".", "!"} else 0 for t in tokens]
+cum = np.cumsum(is_stop)
+sent = np.concatenate(([0], cum[:-1]))
+for i in range(n):
+    for j in range(i + 1):
+        if sent[i] == sent[j]:
+            out[i, j] += 1
+        elif sent[i] - sent[j] == 1 and is_stop[j]:
+            out[i, j] += 2
+"""),
+    "inner_prod_cond": causal("""
+for q in range(n):
+    for k in range(q + 1):
+        d = q - k
+        w = 0.0
+        w += 0.4 * (d == 1) + 0.2 * (d == 2)
+        w += 0.3 if tokens[k].endswith(("s", "ed")) else 0
+        w *= 1.5 if k == 0 else 1.0
+        if w:
+            out[q, k] = w
+    out[q, q] = max(out[q, q], 0.05)
+    out[q, 0] = min(out[q, 0], 0.4)
+"""),
+    "list_index_last": causal("""
+for i in range(n):
+    prefix = tokens[:i]
+    if tokens[i] in prefix:
+        j = i - 1 - prefix[::-1].index(tokens[i])
+        out[i, j] += 1
+        if j + 1 < i:
+            out[i, j + 1] += 0.5
+    else:
+        out[i, 0] += 1
+"""),
+    "bigram_induction": causal("""
+for i in range(1, n):
+    for j in range(1, i):
+        if tokens[j - 1] == tokens[i - 1]:
+            out[i, j] += 1.0
+            if j >= 2 and i >= 2 and tokens[j - 2] == tokens[i - 2]:
+                out[i, j] += 1.0
+    if out[i, :i].sum() == 0:
+        out[i, 0] = 1.0
+out[0, 0] = 1.0
+"""),
+    "flag_after": causal("""
+seen_verb = False
+for i in range(n):
+    if tokens[i] in ("▁was", "▁is", "▁had"):
+        seen_verb = True
+    if tokens[i] == ".":
+        seen_verb = False
+    if seen_verb:
+        out[i, 0] += 0.2
+        for j in range(i):
+            if tokens[j] in ("▁was", "▁is", "▁had"):
+                out[i, j] += 0.5
+    out[i, i] += 0.3
+"""),
+    "running_weight": causal("""
+for i in range(n):
+    remaining = 1.0
+    for j in range(i, -1, -1):
+        share = 0.5 * remaining
+        out[i, j] = share
+        remaining -= share
+"""),
+    "remaining_cond": causal("""
+for i in range(n):
+    budget = 1.0
+    if i > 0:
+        out[i, i - 1] = 0.5
+        budget -= 0.5
+    if tokens[i].startswith("▁"):
+        out[i, 0] += 0.2
+        budget -= 0.2
+    out[i, i] += budget
+"""),
+    "np_vectorize_rows": causal("""
+for i in range(n):
+    d = i - np.arange(n)
+    row = np.where(d >= 0, np.exp(-d / 3.0), 0.0)
+    row[i] = 0
+    s = row.sum()
+    out[i] = row / s if s > 0 else np.eye(n)[i]
+"""),
+    "where_assign": causal("""
+a = np.array([len(t) for t in tokens])
+long_idx = np.nonzero(a > 3)[0]
+for i in long_idx:
+    out[i, :i + 1] += 0.1
+out[:, long_idx] *= 2
+out[long_idx, 0] += 0.4
+for i in range(n):
+    out[i, i] += 0.01
+"""),
 }
