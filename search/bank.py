@@ -15,7 +15,7 @@ import numpy as np
 from dsl import parse_expression
 from dsl.evaluator import value
 from dsl.nodes import TRUE, And, Call, Expr, Member, Not
-from search.guards import EVERY, TOKENS
+from search.guards import EVERY, OTHERS, TOKENS
 from search.problem import Problem
 
 MARKERS = ("▁", "Ġ", "##")
@@ -28,7 +28,7 @@ VIEWS = ((0, 0), (0, -1), (0, 1), (-1, 0))  # shifts of the query and of the key
 
 @dataclass(frozen=True)
 class Side:
-    """A condition on one position: q or k shifted by `shift`; label as in search.guards, tokens where it is TOKENS."""
+    """A condition on one position: q or k shifted by `shift`; label as in search.guards, tokens where it is TOKENS or OTHERS."""
 
     shift: int
     label: int = EVERY
@@ -107,8 +107,9 @@ class Bank:
             if side.label == EVERY:
                 continue
             where = POSITIONS[side.shift].format(letter)
-            if side.label == TOKENS:
-                parts.append(Member(Call("text", (parse_expression(where),)), tuple(sorted(side.tokens))))
+            if side.label in (TOKENS, OTHERS):
+                member = Member(Call("text", (parse_expression(where),)), tuple(sorted(side.tokens)))
+                parts.append(member if side.label == TOKENS else Not(member))
                 continue
             holds = parse_expression(self.classes[abs(side.label) - 1].format(where))
             parts.append(holds if side.label > 0 else Not(holds))
@@ -119,8 +120,8 @@ class Bank:
         """(width) bool: the categories that a side's condition selects; None for all."""
         if side.label == EVERY:
             return None
-        if side.label == TOKENS:
-            return np.array([n in side.tokens for n in self.names[side.shift]])
+        if side.label in (TOKENS, OTHERS):
+            return np.array([(n in side.tokens) == (side.label == TOKENS) for n in self.names[side.shift]])
         return (self.members[side.shift][abs(side.label) - 1] > 0) == (side.label > 0)
 
     def cells(self, guard: Guard) -> np.ndarray:

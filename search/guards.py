@@ -16,8 +16,9 @@ from numba import njit
 
 INVALID = -999  # the label of a slot without a set
 TOKENS = 0  # the label of a set of tokens; class j is j + 1, its complement -(j + 1)
+OTHERS = -998  # the label of all tokens but those of a set
 EVERY = 999  # the label of a side without a condition
-PER_SIDE = 6  # sets proposed per side: class by KL, class by slope, tokens up and down by KL, up and down by slope
+PER_SIDE = 8  # per side: class by KL and by slope; tokens up and down by KL, by slope; all tokens but some by KL, by slope
 PER_RELATION = 2 * (PER_SIDE + PER_SIDE * 2 * 3)  # sets on one side, and pairs of sets found by alternation
 
 
@@ -42,12 +43,12 @@ def gain(a, p, rows):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, fastmath=True)
 def one_side(s, rows, classes, token, most, prior, sets, scores, labels):  # type: ignore[no-untyped-def]
-    """The best sets of categories for sums s (3, V): target, pattern, slope. Fills sets (6, V), scores (6, 2), labels (6)."""
+    """The best sets of categories for sums s (3, V): target, pattern, slope. Fills sets (8, V), scores (8, 2), labels (8)."""
     size = s.shape[1]
-    for i in range(6):
+    for i in range(8):
         scores[i, 0] = -1
         scores[i, 1] = -1
-        labels[i] = -999
+        labels[i] = INVALID
     total = np.zeros(3)
     for i in range(3):
         x = np.float32(0)
@@ -72,16 +73,19 @@ def one_side(s, rows, classes, token, most, prior, sets, scores, labels):  # typ
             if moved > scores[1, 1]:
                 scores[1, 0], scores[1, 1], labels[1] = kl, moved, (j + 1) * sign
     for i in range(2):
-        if labels[i] != -999:
+        if labels[i] != INVALID:
             j = abs(labels[i]) - 1
             for v in range(size):
                 sets[i, v] = (classes[j, v] > 0) == (labels[i] > 0)
     worth = np.empty(size, np.float32)
     chosen = np.empty(most, np.int64)
     ratio = np.empty(most)
-    for i in range(2, 6):
+    for i in range(2, 8):
         sign = 1 if i % 2 == 0 else -1
-        by_slope = i >= 4
+        by_slope = i == 4 or i == 5 or i == 7
+        others = i >= 6
+        if others:  # leave out the tokens that pull against the rest
+            sign = -1 if (total[2] if by_slope else total[0] - total[1]) > 0 else 1
         for v in range(size):
             a, p, g = s[0, v], s[1, v], s[2, v]
             sets[i, v] = False
@@ -114,15 +118,23 @@ def one_side(s, rows, classes, token, most, prior, sets, scores, labels):  # typ
             a += s[0, b]
             p += s[1, b]
             g += s[2, b]
-            kl = gain(a, p, rows)
-            moved = g * g / (p + prior)
+            if others:
+                kl = gain(total[0] - a, total[1] - p, rows)
+                moved = (total[2] - g) ** 2 / (total[1] - p + prior)
+            else:
+                kl = gain(a, p, rows)
+                moved = g * g / (p + prior)
             score = moved if by_slope else kl
             if score > best:
                 best, stop = score, t + 1
                 scores[i, 0], scores[i, 1] = kl, moved
         for t in range(stop):
             sets[i, chosen[order[t]]] = True
-        labels[i] = 0
+        labels[i] = TOKENS
+        if others:
+            labels[i] = OTHERS
+            for v in range(size):
+                sets[i, v] = not sets[i, v]
 
 
 @njit(cache=True, fastmath=True)
@@ -154,11 +166,11 @@ def both_sides(sums4, rows, classes_q, classes_k, token_q, token_k, most, prior,
                 sums[1, i, v, u] = x
     width = sums.shape[2]
     s = np.empty((3, width), np.float32)
-    first = np.zeros((6, width), np.bool_)
-    second = np.zeros((6, width), np.bool_)
-    third = np.zeros((6, width), np.bool_)
-    scores1, scores2, scores3 = np.zeros((6, 2)), np.zeros((6, 2)), np.zeros((6, 2))
-    labels1, labels2, labels3 = np.zeros(6, np.int64), np.zeros(6, np.int64), np.zeros(6, np.int64)
+    first = np.zeros((8, width), np.bool_)
+    second = np.zeros((8, width), np.bool_)
+    third = np.zeros((8, width), np.bool_)
+    scores1, scores2, scores3 = np.zeros((8, 2)), np.zeros((8, 2)), np.zeros((8, 2))
+    labels1, labels2, labels3 = np.zeros(8, np.int64), np.zeros(8, np.int64), np.zeros(8, np.int64)
     every = np.ones(width, np.bool_)
     found = 0
     for side in range(2):
@@ -166,19 +178,19 @@ def both_sides(sums4, rows, classes_q, classes_k, token_q, token_k, most, prior,
         token_a, token_b = (token_q, token_k) if side == 0 else (token_k, token_q)
         _restricted(sums, every, 1 - side, s)
         one_side(s, rows, classes_a, token_a, most, prior, first, scores1, labels1)
-        for i in range(6):
-            if labels1[i] == -999:
+        for i in range(8):
+            if labels1[i] == INVALID:
                 continue
             sets[found, side] = first[i]
             sets[found, 1 - side] = True
-            labels[found, side], labels[found, 1 - side] = labels1[i], 999
+            labels[found, side], labels[found, 1 - side] = labels1[i], EVERY
             scores[found] = scores1[i]
             found += 1
             _restricted(sums, first[i], side, s)
             one_side(s, rows, classes_b, token_b, most, prior, second, scores2, labels2)
             for criterion in range(2):
                 b = np.argmax(scores2[:, criterion])
-                if labels2[b] == -999:
+                if labels2[b] == INVALID:
                     continue
                 sets[found, side], sets[found, 1 - side] = first[i], second[b]
                 labels[found, side], labels[found, 1 - side] = labels1[i], labels2[b]
@@ -188,7 +200,7 @@ def both_sides(sums4, rows, classes_q, classes_k, token_q, token_k, most, prior,
                 one_side(s, rows, classes_a, token_a, most, prior, third, scores3, labels3)
                 for again in range(2):
                     e = np.argmax(scores3[:, again])
-                    if labels3[e] == -999:
+                    if labels3[e] == INVALID:
                         continue
                     sets[found, side], sets[found, 1 - side] = third[e], second[b]
                     labels[found, side], labels[found, 1 - side] = labels3[e], labels2[b]

@@ -14,7 +14,7 @@ import numpy as np
 from dsl.evaluator import weights_of
 from dsl.nodes import Program
 from search.bank import Bank, Guard, Side
-from search.guards import EVERY, TOKENS, both_sides, histogram, rescale, row_distances, select
+from search.guards import EVERY, OTHERS, PER_RELATION, TOKENS, both_sides, histogram, rescale, row_distances, select
 from search.loglinear import CONSTANT, SMOOTH, LogLinear
 
 FACTORS = np.array([0.05, 0.35, 0.65, 1.6, 3.0, 8.0, 30.0])
@@ -30,7 +30,7 @@ class Effort:
     steps: int = 20  # gradient steps after each change
     spare: int = 2  # rules grown beyond the limit and pruned again
     token_cost: float = 1e-4  # IoU that a token of a set has to be worth
-    condition_cost: float = 2e-4  # IoU that a relation or a condition on one position has to be worth
+    condition_cost: float = 1e-4  # IoU that a relation or a condition on one position has to be worth
     least_gain: float = 4e-4  # IoU that a rule has to be worth
     refined: tuple[int, ...] = (12, 9, 6)  # numbers of rules at which every guard is chosen again, given the others
 
@@ -128,7 +128,7 @@ class Induction(LogLinear):
         """The guards with the highest estimated gains, by both rankings."""
         bank, problem, most = self.bank, self.problem, self.effort.tokens_per_side
         slope = gradient * np.float32(len(problem.position) / len(problem))
-        width, room = bank.width, 96
+        width, room = bank.width, PER_RELATION
         sums4 = np.empty((width, width, 4), np.float32)
         sums = np.empty((2, 3, width, width), np.float32)
         sets, scores, labels = np.zeros((room, 2, width), bool), np.zeros((room, 2)), np.zeros((room, 2), np.int64)
@@ -160,7 +160,8 @@ class Induction(LogLinear):
                 for side, shift in ((0, shift_q), (1, shift_k)):
                     label = int(labels[i, side])
                     names = bank.names[shift]
-                    tokens = frozenset(str(names[v]) for v in np.flatnonzero(sets[i, side])) if label == TOKENS else frozenset()
+                    chosen = ~sets[i, side] if label == OTHERS else sets[i, side]
+                    tokens = frozenset(str(names[v]) for v in np.flatnonzero(chosen)) if label in (TOKENS, OTHERS) else frozenset()
                     sides.append(Side(shift if label != EVERY else 0, label, tokens))
                 found.setdefault(Guard(relation, *sides), (scores[i, 0], scores[i, 1]))
             if (shift_q, shift_k) == (0, 0):

@@ -15,9 +15,6 @@ import numpy as np
 from numba import njit
 
 LOG2E = np.float32(1.4426950408889634)
-INVALID = -999  # the label of a slot without a set
-TOKENS = 0  # the label of a set of token strings
-EVERY = 999  # the label of a side without a condition
 
 
 @njit(cache=True, fastmath=True)

@@ -1,8 +1,12 @@
 """Lifting: a Python program, as LLMs write them, becomes a program of the language by symbolic execution.
 
-Nothing of the program is run. `reader` finds the function; `statements`, `expressions`, `calls`, `arrays` and `words` follow it with
-symbolic values (`values`, `build`); `loops` and `recurrence` solve for what iterations hand to the next; `emit` turns the writes of
-the matrix into rules over q and k, `finish` into the language's notation.
+Nothing of the program is run. The lifter is one state (`machine`) and a chain of mixins, each on top of the last: recurrence (what
+one iteration hands to the next), loops (with restarts, handed_on, after_loops), whiles, statements (with functions, assignments),
+expressions (with conditions, operators, comprehensions, subscripts), calls (with builtins, collecting, choosing, text_methods,
+containers), arrays (with writing, elementwise, reductions), words (with annotation). They work on symbolic values (`values`,
+`sequences`, `elements`, `dictionaries`) whose expressions fold as they are built (`terms`, `guards`, `ranges`, with `facts` for
+what a path implies and `cases` for case distinctions). `emit` turns the writes of the matrix into rules (`normal`, `operations`),
+`finish` brings them into the language's notation, `reader` is the way in.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dsl.lift.build import ONE, ZERO, N, and_, arith, bounds, compare, conjuncts, linear, not_, or_, spend, sure, whole
+from dsl.lift.guards import and_, compare, conjuncts, not_, or_
+from dsl.lift.terms import ONE, ZERO, N, arith, bounds, linear, spend, sure, whole
 from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Not, Or
 
 Form = tuple[tuple[tuple[Expr, float], ...], float]
@@ -39,9 +40,9 @@ class Facts:
                     self._add(arith("-", right, left))
                 case "!=":
                     self._differ(left, right)
-        if isinstance(part, Not) and isinstance(part.item, Compare) and part.item.op == "==":
-            if whole(part.item.left) and whole(part.item.right):
-                self._differ(part.item.left, part.item.right)
+        denied = part.item if isinstance(part, Not) else None
+        if isinstance(denied, Compare) and denied.op == "==" and whole(denied.left) and whole(denied.right):
+            self._differ(denied.left, denied.right)
         for atom in (part.left, part.right) if isinstance(part, Compare) else ():
             self._searches(atom)
 

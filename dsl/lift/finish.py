@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsl.lift.build import FLIP, from_linear, linear, num, whole
+from dsl.lift.terms import FLIP, from_linear, linear, num, whole
 from dsl.nodes import (
     DIST,
     Aggregate,
@@ -72,7 +72,7 @@ def _renamed(e: Any, names: dict[str, str], taken: frozenset[str]) -> Any:
         below = taken | {new}
         guard = None if e.guard is None else _renamed(e.guard, inner, below)
         if isinstance(e, Find):
-            return Find(e.which, ranged, guard)
+            return Find(e.which, ranged, _renamed(e.guard, inner, below))
         return Aggregate(e.kind, ranged, guard, None if e.value is None else _renamed(e.value, inner, below))
     return rebuild(e, lambda x: _renamed(x, names, taken) if not isinstance(x, Range) else x)
 

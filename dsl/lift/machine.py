@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING, Any
 
-from dsl.lift.build import and_, compare, conjuncts, guard_if, not_, replace_names, size_of
+from dsl.lift.cases import implied_by_cases
 from dsl.lift.facts import Facts
+from dsl.lift.guards import and_, compare, conjuncts, guard_if, not_
+from dsl.lift.ranges import replace_names, size_of
 from dsl.lift.values import (
+    X0,
+    X1,
     Arr,
     Break,
     CondEl,
@@ -26,6 +30,8 @@ from dsl.lift.values import (
     high_of,
     low_of,
     merge_scalars,
+    number,
+    sort_of,
 )
 from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, free_names
 
@@ -62,6 +68,9 @@ class Machine:
         self.scope = 0
         self.path: list[CondEl | LoopEl] = []
         self.frames: list[Frame] = []
+        self.failing: list[Expr] | None = None  # inside `try`: the conditions under which Python would raise
+        self.try_base = 0
+        self.outer_scopes: set[tuple[int, str]] = set()  # names declared global or nonlocal
         self.line = 0
         self.steps = 0
         self.counter = 0
@@ -288,7 +297,6 @@ class Machine:
 
     def chosen_array(self, cond: Expr, a: Arr, b: Arr) -> Any:
         """Two arrays of different origin: the longer history, overwritten by the other where that is the one."""
-        from dsl.lift.values import X0, X1, number, sort_of
 
         if len(a.dims) != len(b.dims) or sort_of(a.init) != "number" or sort_of(b.init) != "number":
             return Conflict(cond, a, b)
@@ -367,7 +375,6 @@ def merge_sequences(cond: Expr, a: Seq, b: Seq) -> Seq:
 
 def either_guard(cond: Expr, a: Expr, b: Expr) -> Expr:
     """a if cond else b; b alone where the two agree wherever cond holds."""
-    from dsl.lift.recurrence import implied_by_cases  # that module needs this one
 
     if a == b:
         return a

@@ -8,12 +8,14 @@ from typing import Any
 
 from dsl.check import check
 from dsl.errors import LanguageError
-from dsl.lift.build import TooMuch, new_budget, size_of
+from dsl.lift.annotation import Annotation
+from dsl.lift.calls import ENVIRONMENT
 from dsl.lift.emit import Emitter
 from dsl.lift.finish import finished
-from dsl.lift.machine import Conflict, Machine, Undefined
+from dsl.lift.machine import Conflict, Undefined
+from dsl.lift.ranges import size_of
+from dsl.lift.terms import TooMuch, new_budget
 from dsl.lift.values import Arr, Builtin, Func, Opaque, Refusal, RowView
-from dsl.lift.words import Words
 from dsl.nodes import Program, walk
 
 LONGEST_SOURCE = 60_000
@@ -27,12 +29,8 @@ class Lifted:
     name: str  # of the pattern, as the program returns it, else of the function
 
 
-class Lifter(Words):
-    def __init__(self) -> None:
-        Machine.__init__(self)
-        self.outer_scopes: set[tuple[int, str]] = set()
-        self.failing: list[Any] | None = None
-        self.try_base = 0
+class Lifter(Annotation):
+    """The whole of it; each file adds a part."""
 
     def builtin(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
         if name.startswith(("tokens.", "encoding.", "ids.")):
@@ -104,7 +102,6 @@ def main_function(tree: ast.Module) -> ast.FunctionDef:
 
 
 def _is_helper_of_environment(node: ast.AST) -> bool:
-    from dsl.lift.calls import ENVIRONMENT
 
     return isinstance(node, ast.FunctionDef) and node.name in ENVIRONMENT
 

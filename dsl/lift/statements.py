@@ -5,24 +5,9 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.build import and_, not_, or_
-from dsl.lift.machine import UNDEFINED, Conflict, Frame
-from dsl.lift.sequences import constant_key
-from dsl.lift.values import (
-    Arr,
-    Break,
-    Builtin,
-    Class,
-    CondEl,
-    Dict,
-    Func,
-    Instance,
-    Module,
-    Ref,
-    RowView,
-    Seq,
-    Write,
-)
+from dsl.lift.guards import and_, not_, or_
+from dsl.lift.machine import Frame
+from dsl.lift.values import Break, Builtin, Class, CondEl, Module, equal
 from dsl.lift.whiles import Whiles
 from dsl.nodes import FALSE, TRUE, Bool, Expr
 
@@ -247,7 +232,6 @@ class Statements(Whiles):
         return go(0)
 
     def pattern(self, pattern: ast.pattern, subject: Any) -> Expr:
-        from dsl.lift.values import equal
 
         match pattern:
             case ast.MatchValue(value):
@@ -265,7 +249,8 @@ class Statements(Whiles):
         if node.finalbody:
             self.refuse("try … finally")
         failing = self.failing
-        self.failing = fails = []
+        fails: list[Expr] = []
+        self.failing = fails
         base, self.try_base = self.try_base, len(self.path)
         before = dict(self.store)
         logs = {i: len(a.log) for i, a in self.arrays.items()}
@@ -336,187 +321,3 @@ class Statements(Whiles):
         else:
             self.refuse("return inside a comprehension")
         self.store = dict(self.store)
-
-    # --- functions ----------------------------------------------------------------------------------------------
-
-    def function(self, node: ast.FunctionDef | ast.Lambda, args: ast.arguments) -> Func:
-        if args.kwarg:
-            self.refuse("a function with ** arguments")
-        defaults = [self.evaluate(d) for d in args.defaults]
-        defaults += [None if d is None else self.evaluate(d) for d in args.kw_defaults]
-        return Func(node, self.scope, tuple(defaults))
-
-    def call_function(self, f: Func, args: list[Any], keywords: dict[str, Any]) -> Any:
-        if len(self.frames) > 40:
-            self.refuse("recursion")
-        spec = f.node.args
-        if f.bound is not None:
-            args = [f.bound, *args]
-        names = [a.arg for a in (*spec.posonlyargs, *spec.args)]
-        values: dict[str, Any] = {}
-        if len(args) > len(names):
-            if spec.vararg is None:
-                self.refuse("a call with too many arguments")
-            assert spec.vararg is not None
-            values[spec.vararg.arg] = tuple(args[len(names) :])
-            args = args[: len(names)]
-        elif spec.vararg is not None:
-            values[spec.vararg.arg] = ()
-        plain = len(spec.defaults)
-        for name, value in zip(names[len(names) - plain :], f.defaults[:plain], strict=True):
-            values[name] = value
-        for kw, value in zip(spec.kwonlyargs, f.defaults[plain:], strict=True):
-            values[kw.arg] = value
-        values.update(zip(names, args, strict=False))
-        for name, value in keywords.items():
-            if name not in names and name not in [a.arg for a in spec.kwonlyargs]:
-                self.refuse("a call with an unknown keyword")
-            values[name] = value
-        missing = [n for n in names if n not in values]
-        if missing:
-            self.refuse(f"a call without its argument {missing[0]}")
-        outer, line = self.scope, self.line
-        self.scope = self.new_scope(f.scope)
-        try:
-            for name, value in values.items():
-                self.bind(name, value)
-            if isinstance(f.node, ast.Lambda):
-                self.step(f.node.body)
-                return self.evaluate(f.node.body)
-            return self.run_body(f.node)
-        finally:
-            self.scope, self.line = outer, line
-
-    def run_body(self, node: ast.FunctionDef) -> Any:
-        frame = Frame("function", len(self.path))
-        self.frames.append(frame)
-        live = self.block(node.body)
-        self.frames.pop()
-        if live != FALSE:
-            frame.returns.append((live, None, self.store))
-        if not frame.returns:
-            return None
-        *earlier, (_, value, store) = frame.returns
-        self.store = dict(store)
-        for _, _, other in earlier:  # so that references of all sides can be followed
-            for key, v in other.items():
-                if key[0] == "h":
-                    self.store.setdefault(key, v)
-        for cond, v, other in reversed(earlier):
-            merged = self.merge_stores(cond, other, self.store)
-            value = self.merge(cond, v, value)
-            self.store = merged
-        if isinstance(value, Conflict):
-            self.refuse("a function that returns values of different kinds")
-        return value
-
-    def instantiate(self, cls: Class, args: list[Any], keywords: dict[str, Any]) -> Any:
-        scope = self.new_scope(cls.scope)
-        instance = Instance(scope, cls)
-        fields = []
-        for s in cls.node.body:
-            if isinstance(s, ast.FunctionDef) and s.name == "__init__":
-                self.call_function(Func(s, cls.scope, tuple(self.evaluate(d) for d in s.args.defaults), instance), args, keywords)
-                return instance
-            if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name):
-                fields.append((s.target.id, s.value))
-        for (name, d), value in zip(fields, args, strict=False):
-            self.store[("v", scope, name)] = value
-        for name, d in fields[len(args) :]:
-            if name in keywords:
-                self.store[("v", scope, name)] = keywords[name]
-            elif d is not None:
-                self.store[("v", scope, name)] = self.evaluate(d)
-        return instance
-
-    # --- assignment ---------------------------------------------------------------------------------------------
-
-    def count_up(self, of: ast.Name, key: ast.expr, amount: ast.expr, start: ast.expr, whole: ast.expr) -> None:
-        """d[key] = d.get(key, start) + amount."""
-        holder = self.evaluate(of)
-        held = self.unbox(holder)
-        first = self.evaluate(start)
-        if not isinstance(held, Dict) or not isinstance(first, int | float) or constant_key(k := self.index(key)):
-            self.assign_item(holder, self.index(key), "set", self.evaluate(whole))
-            return
-        write = Write((), TRUE, k, self.evaluate(amount), "sum", float(first))
-        self.rebox(holder, Dict(held.items, (*held.writes, write), held.factory))
-
-    def assigned_value(self, value: ast.expr, targets: list[ast.expr]) -> Any:
-        return self.evaluate(value)
-
-    def assign(self, target: ast.expr, value: Any) -> None:
-        match target:
-            case ast.Name(name):
-                if isinstance(value, Conflict):
-                    pass
-                if (self.scope, name) in self.outer_scopes:
-                    key = self.key_of(name, self.parents[self.scope])
-                    self.store[key if key is not None else ("v", 0, name)] = value
-                else:
-                    self.bind(name, value)
-            case ast.Tuple(elts) | ast.List(elts):
-                parts = self.unpacked(value, elts)
-                for part, v in zip(elts, parts, strict=True):
-                    self.assign(part, v)
-            case ast.Subscript(of, index):
-                self.assign_item(self.evaluate(of), self.index(index), "set", value)
-            case ast.Attribute(of, name):
-                holder = self.evaluate(of)
-                if not isinstance(holder, Instance):
-                    self.refuse("setting an attribute")
-                self.store[("v", holder.scope, name)] = value
-            case _:
-                self.refuse("an assignment of this kind")
-
-    def unpacked(self, value: Any, elts: list[ast.expr]) -> list[Any]:
-        if any(isinstance(e, ast.Starred) for e in elts):
-            self.refuse("a starred assignment")
-        value = self.unbox(value)
-        if isinstance(value, Seq):
-            from dsl.lift.sequences import items_of
-
-            known = items_of(value)
-            value = tuple(known) if known is not None else self.refuse("unpacking a list of unknown length")
-        if isinstance(value, Arr):
-            from dsl.nodes import Num
-
-            if isinstance(value.dims[0], Num):
-                value = tuple(self.item(value, i) for i in range(int(value.dims[0].value)))
-        if isinstance(value, str) and len(value) == len(elts):
-            value = tuple(value)
-        if not isinstance(value, tuple) or len(value) != len(elts):
-            self.refuse("unpacking")
-        return list(value)
-
-    def augment(self, target: ast.expr, op: ast.operator, value: ast.expr) -> None:
-        match target:
-            case ast.Name(name):
-                old = self.lookup(name)
-                new = self.evaluate(value)
-                if old is UNDEFINED:
-                    self.refuse(f"the name {name} is not defined")
-                if isinstance(old, Arr) and not old.is_list:
-                    self.augment_array(old, op, new)
-                    return
-                if isinstance(old, RowView):
-                    self.augment_item(old.array, (old.index,), op, new)
-                    return
-                if isinstance(old, Ref) and isinstance(op, ast.Add | ast.BitOr | ast.Sub | ast.BitAnd):
-                    held = self.unbox(old)
-                    if isinstance(held, Seq):
-                        result = self.unbox(self.binary(op, old, new))
-                        if isinstance(result, Seq) and isinstance(op, ast.Add):
-                            self.rebox(old, Seq(result.segments, held.is_set, held.ordered))
-                            return
-                        self.rebox(old, result)
-                        return
-                self.assign(target, self.binary(op, old, new))
-            case ast.Subscript(of, index):
-                self.augment_item(self.evaluate(of), self.index(index), op, self.evaluate(value))
-            case ast.Attribute(of, name):
-                holder = self.evaluate(of)
-                if not isinstance(holder, Instance):
-                    self.refuse("setting an attribute")
-                old = self.attribute(holder, name)
-                self.store[("v", holder.scope, name)] = self.binary(op, old, self.evaluate(value))

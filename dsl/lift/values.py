@@ -7,8 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dsl.lift.build import MISSING, ONE, ZERO, N, arith, compare, exists, guard_if, if_, not_, num, replace_names
-from dsl.nodes import TRUE, Binary, Bool, Call, Expr, Name, Node, Num, Range, Str, free_names
+from dsl.lift.guards import and_, compare, exists, guard_if, if_, not_
+from dsl.lift.ranges import replace_names
+from dsl.lift.terms import MISSING, ONE, ZERO, N, arith, num
+from dsl.nodes import TRUE, Binary, Bool, Call, Expr, Name, Num, Range, Str, free_names
 
 X0, X1 = Name("$x0"), Name("$x1")  # the indices of an array's cell
 
@@ -441,7 +443,7 @@ def map_array(a: Arr, change: Callable[[Expr], Expr]) -> Arr:
             LoopEl(loop_of(el.loop)) if isinstance(el, LoopEl) else CondEl(el.id, see(el.cond), el.positive, el.excludes)
             for el in e.path
         )
-        value = see(e.value) if isinstance(e.value, Node) else map_value(e.value, see)
+        value = see(e.value) if isinstance(e.value, Expr) else map_value(e.value, see)
         log.append(Entry(path, e.op, tuple(see(i) for i in e.index), value, e.line))
     if not changed:
         return a
@@ -492,8 +494,6 @@ def equal(a: Any, b: Any) -> Expr:
     if a is None or b is None:
         return is_none(b if a is None else a)
     if isinstance(a, tuple) and isinstance(b, tuple):
-        from dsl.lift.build import and_
-
         return and_(*(equal(x, y) for x, y in zip(a, b, strict=True))) if len(a) == len(b) else Bool(False)
     if isinstance(a, Sentence) and isinstance(b, Sentence):
         return compare("==", Call("sentence", (a.word,)), Call("sentence", (b.word,)))

@@ -5,30 +5,16 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.build import (
-    ONE,
-    ZERO,
-    N,
-    arith,
-    compare,
-    default,
-    find,
-    from_linear,
-    if_,
-    linear,
-    not_,
-    num,
-    quantified,
-    rename_in,
-    whole,
-)
-from dsl.lift.loops import Loops
+from dsl.lift.after_loops import AfterLoops
+from dsl.lift.guards import compare, default, if_, not_
 from dsl.lift.machine import UNDEFINED
+from dsl.lift.ranges import find, quantified, rename_in
+from dsl.lift.terms import ONE, ZERO, N, arith, extreme, from_linear, linear, num, whole
 from dsl.lift.values import CondEl, Over, S, Seq, number, sort_of, value_of
 from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Name, Range, free_names
 
 
-class Whiles(Loops):
+class Whiles(AfterLoops):
     def while_statement(self, node: ast.While) -> Expr:
         climbed = self.climb(node)
         if climbed:
@@ -71,7 +57,6 @@ class Whiles(Loops):
         return self.count_through(node, name, key, v, low, high, step, body, start)
 
     def smaller(self, a: Expr, b: Expr, kind: str) -> Expr:
-        from dsl.lift.build import extreme
 
         return extreme(kind, [a, b])
 
@@ -148,15 +133,13 @@ class Whiles(Loops):
         def run() -> Expr:
             live = self.block(body)
             frame = self.frames[-1]
-            for c, s in frame.continues:
+            for _c, s in frame.continues:
                 self.check_step(s.get(key), value, step)
             if live != FALSE:
                 self.check_step(self.store.get(key), value, step)
             ends["breaks"] = [(b.cond, b.store.get(key)) for b in frame.breaks]
             return live
 
-        broken: list[Any] = []
-        before_loops = self.counter
         _, returns = self.run_range(o, lambda x: self.bind(name, x), run, None)
         loop = self.last_loop
         final: Expr = end

@@ -8,7 +8,7 @@ import pytest
 from dsl import evaluate, parse
 from dsl.evaluator import value
 from search.bank import Bank, Guard, Side
-from search.guards import EVERY, TOKENS, gain, histogram, one_side, rescale, row_distances
+from search.guards import EVERY, OTHERS, TOKENS, gain, histogram, one_side, rescale, row_distances
 from search.induction import Effort, Induction, induce
 from search.kernels import loglinear
 from search.loglinear import CONSTANT
@@ -90,14 +90,15 @@ def test_token_sets_are_the_best_of_all_subsets():
     size = 9
     for _ in range(20):
         s = np.stack([rng.gamma(0.5, 4, size), rng.gamma(0.5, 4, size), rng.normal(size=size)]).astype(np.float32)
-        sets, scores, labels = np.zeros((6, size), bool), np.zeros((6, 2)), np.zeros(6, np.int64)
+        sets, scores, labels = np.zeros((8, size), bool), np.zeros((8, 2)), np.zeros(8, np.int64)
         classes = rng.integers(0, 2, (2, size)).astype(np.float32)
         one_side(s, 200.0, classes, np.ones(size, bool), size, 1e-3, sets, scores, labels)
         subsets = (np.arange(1, 1 << size)[:, None] >> np.arange(size) & 1).astype(bool)
         best = max(gain(s[0, m].sum(), s[1, m].sum(), 200.0) for m in subsets)
         assert labels[2] == labels[3] == TOKENS
         assert max(scores[2, 0], scores[3, 0]) == pytest.approx(best, rel=0.1)
-        for i in (2, 3):
+        assert labels[6] in (OTHERS, -999)
+        for i in (2, 3, 6)[: 2 + (labels[6] == OTHERS)]:
             assert scores[i, 0] == pytest.approx(gain(s[0, sets[i]].sum(), s[1, sets[i]].sum(), 200.0), rel=1e-4)
 
 
@@ -123,7 +124,7 @@ def test_a_guard_means_what_its_expression_says(planted, causal):
         sides = []
         for _ in range(2):
             shift = int(rng.integers(-1, 2))
-            kind = rng.integers(3)
+            kind = rng.integers(4)
             if kind == 0:
                 sides.append(Side(0))
             elif kind == 1:
@@ -131,7 +132,8 @@ def test_a_guard_means_what_its_expression_says(planted, causal):
                 sides.append(Side(shift, label))
             else:
                 names = sorted({n for n in bank.names[shift] if n})
-                sides.append(Side(shift, TOKENS, frozenset(rng.choice(names, 3, replace=False))))
+                label = TOKENS if kind == 2 else OTHERS
+                sides.append(Side(shift, label, frozenset(rng.choice(names, 3, replace=False))))
         guard = Guard(int(rng.integers(len(bank.relations))), *sides)
         expression = bank.expression(guard)
         cells = np.arange(len(problem.q))

@@ -1,0 +1,226 @@
+"""Python's own functions: len, range, enumerate, zip."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dsl.lift.calls import Calls, _bounds, element_after
+from dsl.lift.dictionaries import dict_get
+from dsl.lift.elements import element, sliced
+from dsl.lift.guards import and_, compare, exists, if_
+from dsl.lift.likeness import canonical
+from dsl.lift.ranges import quantified
+from dsl.lift.sequences import constant, items_of, length, rename_guard, renewed
+from dsl.lift.terms import ONE, ZERO, N, arith, extreme, num
+from dsl.lift.values import Arr, Dict, DictSlot, Item, Opaque, Over, RowView, S, Seq, high_of, low_of, number, rename, value_of
+from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
+
+
+class Builtins(Calls):
+    def py_len(self, x: Any) -> Any:
+        x = self.unbox(x)
+        match x:
+            case S("text", e):
+                return S("number", Call("length", (e,)))
+            case S("word", e):
+                return S("number", Call("length", (Call("text", (e,)),)))
+            case str() | tuple():
+                return len(x)
+            case Arr() | RowView():
+                array = self.row_array(x)
+                return value_of("number", array.dims[0])
+            case Dict(items, writes):
+                if writes:
+                    return value_of("number", length(self, self.keys_set(x)))
+                return len(items)
+            case DictSlot(ref, key):
+                return self.py_len(dict_get(self, self.unbox(ref), key, Seq()))
+            case Opaque("ids"):
+                return S("number", N)
+            case Opaque("batch"):
+                return 1
+            case Opaque():
+                self.refuse("the length of this object")
+        return value_of("number", length(self, self.iterable(x)))
+
+    def keys_set(self, d: Dict) -> Seq:
+        segments: list[Item | Over] = [Item(k) for k, _ in d.items]
+        for w in d.writes:
+            segments.append(Over(w.ranges, w.cond, w.key) if w.ranges else Item(w.key, w.cond))
+        return Seq(tuple(segments), True)
+
+    def py_range(self, *args: Any) -> Any:
+        values = [number(a) for a in args]
+        if not 1 <= len(values) <= 3:
+            self.refuse("range(…) with these arguments")
+        low, high = (ZERO, values[0]) if len(values) == 1 else (values[0], values[1])
+        step = values[2] if len(values) == 3 else ONE
+        if isinstance(low, Num) and isinstance(high, Num) and isinstance(step, Num) and step.value:
+            known = range(int(low.value), int(high.value), int(step.value))
+            if len(known) > 200:
+                self.refuse("a loop over very many fixed numbers")
+            return constant(list(known))
+        if not isinstance(step, Num) or step.value == 0:
+            self.refuse("a range with a computed step")
+        assert isinstance(step, Num)
+        small = self.small_range(low, high, step.value)
+        if small is not None:
+            return small
+        v = self.var()
+        if step.value in (1, -1):
+            if step.value == 1:
+                r, down = (low, arith("-", high, ONE)), False
+            else:
+                r, down = (arith("+", high, ONE), low), True
+            return self.span(v, *r, down)
+        if step.value > 0:
+            guard = compare("==", arith("%", arith("-", Name(v), low), step), ZERO)
+            s = self.span(v, low, arith("-", high, ONE), False)
+        else:
+            guard = compare("==", arith("%", arith("-", low, Name(v)), num(-step.value)), ZERO)
+            s = self.span(v, arith("+", high, ONE), low, True)
+        o = s.segments[0]
+        assert isinstance(o, Over)
+        return Seq((Over(o.ranges, guard, o.value, o.descending),))
+
+    def span(self, v: str, low: Expr, high: Expr, descending: bool) -> Seq:
+        """low..high as positions of the text. Numbers outside are left out, so refuse where the program could see them."""
+        if not self.inside_later(low):
+            shifted = self.shifted_span(v, low, high, descending)
+            if shifted is not None:
+                return shifted
+        if not self.inside_later(arith("-", arith("-", N, ONE), high)):
+            shifted = self.shifted_span(v, low, high, descending)
+            if shifted is not None:
+                return shifted
+        return Seq((Over((Range(v, None if low == ZERO else low, None if high == arith("-", N, ONE) else high),), TRUE,
+                          S("number", Name(v)), descending),))  # fmt: skip
+
+    def shifted_span(self, v: str, low: Expr, high: Expr, descending: bool) -> Seq | None:
+        """A range that leaves the text on one side, in terms of positions at a distance."""
+        size = arith("-", high, low)
+        if isinstance(size, Num) and size.value <= 64:
+            count = int(size.value) + 1
+            values = [value_of("number", arith("+", low, num(i))) for i in range(max(0, count))]
+            return constant(list(reversed(values)) if descending else values)
+        if self.nonnegative(arith("-", arith("-", N, ONE), size)):
+            # v counts from the low end: position = low + v
+            value = S("number", arith("+", low, Name(v)))
+            return Seq((Over((Range(v, None, size),), TRUE, value, descending),))
+        return self.refuse("a range that reaches beyond the text")
+
+    def small_range(self, low: Expr, high: Expr, step: float) -> Seq | None:
+        if step == 1:
+            return self.list_range(low, arith("-", high, ONE), False)
+        if step == -1:
+            return self.list_range(arith("+", high, ONE), low, True)
+        return None
+
+    def py_enumerate(self, x: Any, start: Any = 0) -> Any:
+        seq = self.iterable(x)
+        known = items_of(seq)
+        offset = number(start)
+        if known is not None:
+            return constant([(value_of("number", arith("+", num(i), offset)), v) for i, v in enumerate(known)])
+        segments: list[Item | Over] = []
+        before: Expr = offset
+        if len(seq.segments) == 1 and isinstance(seq.segments[0], Over) and seq.segments[0].rank is not None:
+            o = renewed(self, seq.segments[0])
+            assert o.rank is not None
+            return Seq((Over(o.ranges, o.guard, (value_of("number", arith("+", o.rank, offset)), o.value)),), False, False)
+        if not seq.ordered or seq.is_set:
+            self.refuse("numbering a set or a list whose order follows from the data")
+        for s in seq.segments:
+            if isinstance(s, Item):
+                segments.append(Item((value_of("number", before), s.value), s.cond))
+                before = arith("+", before, if_(s.cond, ONE, ZERO))
+                continue
+            o = renewed(self, s)
+            r = o.ranges[0]
+            if len(o.ranges) != 1:
+                self.refuse("numbering a list built by nested loops")
+            if o.guard == TRUE and r.domain is None:
+                index = arith("-", high_of(r), Name(r.var)) if o.descending else arith("-", Name(r.var), low_of(r))
+            else:
+                v = self.var(self.named.get(r.var, ""))
+                guard = rename_guard(o.guard, {r.var: Name(v)})
+                if r.domain is not None:
+                    guard = and_(guard, compare("<", Call("index", (Name(v),)), Call("index", (Name(r.var),))))
+                    index = quantified("count", Range(v, None, None, r.domain), guard)
+                elif o.descending:
+                    index = quantified("count", Range(v, arith("+", Name(r.var), ONE), r.high), guard)
+                else:
+                    index = quantified("count", Range(v, r.low, arith("-", Name(r.var), ONE)), guard)
+            segments.append(Over(o.ranges, o.guard, (value_of("number", arith("+", before, index)), o.value), o.descending))
+            before = arith("+", before, length(self, Seq((s,))))
+        return Seq(tuple(segments))
+
+    def py_zip(self, *lists: Any) -> Any:
+        seqs = [self.iterable(x) for x in lists]
+        if not seqs:
+            return Seq()
+        known = [items_of(s) for s in seqs]
+        if all(k is not None for k in known):
+            return constant(list(zip(*known, strict=False)))  # type: ignore[arg-type]
+        if any(k is not None for k in known):
+            size = min(len(k) for k in known if k is not None)
+            columns = [
+                k[:size] if k is not None else [element(self, s, i) for i in range(size)] for k, s in zip(known, seqs, strict=True)
+            ]
+            conds = []
+            for i in range(size):
+                c = and_(*(compare("<", num(i), length(self, s)) for k, s in zip(known, seqs, strict=True) if k is None))
+                conds.append(c)
+            return Seq(tuple(Item(t, c) for t, c in zip(zip(*columns, strict=True), conds, strict=True)))
+        overs = []
+        for s in seqs:
+            segment = s.segments[0] if len(s.segments) == 1 else None
+            if not isinstance(segment, Over) or len(segment.ranges) != 1 or not s.ordered:
+                return self.refuse("zip of lists put together from several")
+            overs.append(renewed(self, segment))
+        first = overs[0]
+        same = all(o.descending == first.descending for o in overs)
+        if same and all(o.ranges[0].domain == first.ranges[0].domain and _bounds(o) == _bounds(first) for o in overs):
+            v = first.ranges[0].var
+            guards = [rename_guard(o.guard, {o.ranges[0].var: Name(v)}) for o in overs]
+            if all(g == guards[0] for g in guards):
+                values = tuple(rename(o.value, {o.ranges[0].var: Name(v)}) for o in overs)
+                return Seq((Over(first.ranges, first.guard, values, first.descending),))
+        if not all(o.guard == TRUE and o.ranges[0].domain is None for o in overs):
+            if len(seqs) == 2 and seqs[0].segments[0].ranges[0].domain is None:  # type: ignore[union-attr]
+                return self.zip_neighbours(seqs)
+            self.refuse("zip of filtered lists")
+        sizes = [arith("+", arith("-", high_of(o.ranges[0]), low_of(o.ranges[0])), ONE) for o in overs]
+        shortest: Expr = sizes[0]
+        for other in sizes[1:]:
+            if self.nonnegative(arith("-", shortest, other)):
+                shortest = other
+            elif not self.nonnegative(arith("-", other, shortest)):
+                shortest = extreme("min", [shortest, other])
+        v = self.var()
+        columns_here = []
+        for o in overs:
+            r = o.ranges[0]
+            at = arith("-", high_of(r), Name(v)) if o.descending else arith("+", low_of(r), Name(v))
+            columns_here.append(rename(o.value, {r.var: at}))
+        return Seq((Over((Range(v, None, arith("-", shortest, ONE)),), TRUE, tuple(columns_here)),))
+
+    def zip_neighbours(self, seqs: list[Seq]) -> Any:
+        """zip(starts, starts[1:]): every element with the next one."""
+        a = seqs[0].segments[0]
+        b = seqs[1].segments[0]
+        assert isinstance(a, Over) and isinstance(b, Over)
+        v = self.var()
+        rest = element_after(self, a, v)
+        rb = renewed(self, b)
+        following = self.sliced_once(seqs[0])
+
+        if canonical(following) != canonical(Seq((b,))) and canonical(following) != canonical(Seq((rb,))):
+            self.refuse("zip of filtered lists")
+        o = renewed(self, a)
+        nxt = rest(o)
+        return Seq((Over(o.ranges, and_(o.guard, exists(nxt)), (o.value, rename(o.value, {o.ranges[0].var: nxt}))),))
+
+    def sliced_once(self, seq: Seq) -> Seq:
+
+        return sliced(self, seq, 1, None, None)

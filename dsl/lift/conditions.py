@@ -1,0 +1,287 @@
+"""Conditions, comparisons and membership."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from dsl.lift.dictionaries import dict_get, dict_has, renewed_write
+from dsl.lift.elements import element
+from dsl.lift.expressions import Expressions
+from dsl.lift.guards import and_, compare, exists, member, not_, or_
+from dsl.lift.machine import Conflict
+from dsl.lift.sequences import constant, contains, items_of, nonempty, plain, quantify
+from dsl.lift.terms import ONE, N, arith, num
+from dsl.lift.values import (
+    Arr,
+    CondEl,
+    Dict,
+    DictSlot,
+    Doc,
+    Item,
+    Opaque,
+    Over,
+    RowView,
+    S,
+    Seq,
+    equal,
+    expr,
+    high_of,
+    is_none,
+    kind_of,
+    low_of,
+    number,
+    sort_of,
+    value_of,
+)
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name
+
+_COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+class Conditions(Expressions):
+    def condition(self, node: ast.expr) -> Expr:
+        """An expression where only its truth matters."""
+        match node:
+            case ast.BoolOp(op, values):
+                parts: list[Expr] = []
+                pushed = 0
+                for v in values:
+                    part = self.condition(v)
+                    parts.append(part)
+                    if part == (FALSE if isinstance(op, ast.And) else TRUE):
+                        break
+                    if not isinstance(part, Bool):
+                        self.push(CondEl(self.fresh(), part, isinstance(op, ast.And)))
+                        pushed += 1
+                if pushed:
+                    del self.path[len(self.path) - pushed :]
+                return self.decide(and_(*parts) if isinstance(op, ast.And) else or_(*parts))
+            case ast.UnaryOp(ast.Not(), operand):
+                return self.decide(not_(self.condition(operand)))
+            case ast.Name(name):
+                value = self.lookup(name)
+                if isinstance(value, Conflict):
+                    return self.decide(self.truth_of_conflict(value))
+        return self.decide(self.truth(self.evaluate(node)))
+
+    def truth_of_conflict(self, value: Any) -> Expr:
+        if isinstance(value, Conflict):
+            return or_(and_(value.cond, self.truth_of_conflict(value.a)), and_(not_(value.cond), self.truth_of_conflict(value.b)))
+        return self.truth(value)
+
+    def truth(self, value: Any) -> Expr:
+        value = self.unbox(value)
+        match value:
+            case S("guard", e):
+                return e
+            case S("number", e):
+                return compare("!=", e, num(0)) if not isinstance(e, Name) or e.name != "n" else TRUE
+            case S("text", e):
+                return and_(exists(e), compare("!=", e, expr("")))
+            case S("word", e):
+                return exists(e)
+            case Seq():
+                return nonempty(self, value)
+            case Dict(items, writes):
+                if items:
+                    return TRUE
+                return or_(*(self.any_write(w) for w in writes))
+            case None | bool() | int() | float() | str() | tuple():
+                return Bool(bool(value))
+            case Arr() | RowView():
+                return self.refuse("the truth of an array")
+            case Doc():
+                return self.truth(self.iterable(value))
+        return TRUE
+
+    def any_write(self, w: Any) -> Expr:
+
+        o = renewed_write(self, w)
+        return quantify("any", Over(o.ranges, o.cond, None), o.cond) if o.ranges else o.cond
+
+    def boolean(self, node: ast.BoolOp) -> Any:
+        """`a and b`, `a or b` as values."""
+        is_and = isinstance(node.op, ast.And)
+        result: Any = None
+        pushed = 0
+        values = []
+        for v in node.values:
+            value = self.evaluate(v)
+            truth = self.decide(self.truth(value))
+            values.append((value, truth))
+            if truth == (FALSE if is_and else TRUE):
+                break
+            if not isinstance(truth, Bool):
+                self.push(CondEl(self.fresh(), truth, is_and))
+                pushed += 1
+        if pushed:
+            del self.path[len(self.path) - pushed :]
+        plain_values = all(sort_of(v) is not None or v is None for v, _ in values)
+        sorts = {sort_of(v) for v, _ in values if v is not None}
+        if plain_values and len(sorts) == 1 and sorts != {"guard"}:
+            *rest, (result, _) = values
+            for value, truth in reversed(rest):
+                result = self.merge(truth, result, value) if is_and else self.merge(truth, value, result)
+            return result
+        if not is_and and any(isinstance(self.unbox(v), Seq | Dict) for v, _ in values):
+            *rest, (result, _) = values
+            for value, truth in reversed(rest):
+                result = self.merge(truth, value, result)
+            return result
+        guards = [t for _, t in values]
+        return value_of("guard", self.decide(and_(*guards) if is_and else or_(*guards)))
+
+    def conditional(self, test: ast.expr, body: ast.expr, orelse: ast.expr) -> Any:
+        cond = self.condition(test)
+        if isinstance(cond, Bool):
+            return self.evaluate(body if cond.value else orelse)
+        self.push(CondEl(self.fresh(), cond))
+        a = self.evaluate(body)
+        self.path.pop()
+        self.push(CondEl(self.fresh(), cond, False))
+        b = self.evaluate(orelse)
+        self.path.pop()
+        return self.merge(cond, a, b)
+
+    def comparison(self, node: ast.Compare) -> Any:
+        left = self.evaluate(node.left)
+        parts: list[Any] = []
+        for op, right_node in zip(node.ops, node.comparators, strict=True):
+            right = self.evaluate(right_node)
+            parts.append(self.compare_values(op, left, right))
+            left = right
+        if len(parts) == 1:
+            return parts[0]
+        return value_of("guard", self.decide(and_(*(expr(p) for p in parts))))
+
+    def compare_values(self, op: ast.cmpop, a: Any, b: Any) -> Any:
+        a, b = self.decided_conflict(a), self.decided_conflict(b)
+        match op:
+            case ast.Is() | ast.IsNot() | ast.Eq() | ast.NotEq() if isinstance(a, Conflict) or isinstance(b, Conflict):
+                conflict, other = (a, b) if isinstance(a, Conflict) else (b, a)
+                assert isinstance(conflict, Conflict)
+                same = or_(
+                    and_(conflict.cond, expr(self.compare_values(ast.Eq(), conflict.a, other))),
+                    and_(not_(conflict.cond), expr(self.compare_values(ast.Eq(), conflict.b, other))),
+                )
+                return value_of("guard", not_(same) if isinstance(op, ast.IsNot | ast.NotEq) else same)
+            case ast.Is() | ast.IsNot():
+                same = is_none(b if a is None else a) if a is None or b is None else equal(a, b)
+                return value_of("guard", self.decide(not_(same) if isinstance(op, ast.IsNot) else same))
+            case ast.In() | ast.NotIn():
+                found = self.decide(self.inside_of(a, b))
+                return value_of("guard", not_(found) if isinstance(op, ast.NotIn) else found)
+        if isinstance(a, RowView) or isinstance(b, RowView):
+            a, b = self.row_array(a), self.row_array(b)
+        for x, y in ((a, b), (b, a)):
+            if isinstance(x, Opaque) and x.name.startswith("token:") and sort_of(y) == "text":
+                same = member(expr(y), x.name[6:].split(" "))
+                return value_of("guard", not_(same) if isinstance(op, ast.NotEq | ast.IsNot) else same)
+        if isinstance(a, Arr) or isinstance(b, Arr):
+            return self.elementwise(lambda x, y: self.compare_values(op, x, y), a, b)
+        ua, ub = self.unbox(a), self.unbox(b)
+        if isinstance(ua, Seq) != isinstance(ub, Seq) and (sort_of(ub if isinstance(ua, Seq) else ua) == "number"):
+            left = isinstance(ua, Seq)  # an array of numpy; Python's lists do not compare with numbers
+            return self.same_places(
+                ua if left else ub, lambda v: self.compare_values(op, v, ub) if left else self.compare_values(op, ua, v)
+            )
+        if isinstance(ua, Seq) or isinstance(ub, Seq):
+            if isinstance(op, ast.Eq | ast.NotEq):
+                same = self.equal_lists(ua, ub)
+                return value_of("guard", self.decide(not_(same) if isinstance(op, ast.NotEq) else same))
+            if isinstance(op, ast.LtE) and isinstance(ua, Seq):
+                known = items_of(ua)
+                if known is not None:
+                    return value_of("guard", and_(*(self.inside_of(x, b) for x in known)))
+            self.refuse("comparing lists")
+        if isinstance(op, ast.Eq | ast.NotEq):
+            same = self.decide(equal(a, b))
+            return value_of("guard", not_(same) if isinstance(op, ast.NotEq) else same)
+        if sort_of(a) == "text" and isinstance(a, str) and isinstance(b, str):
+            return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[_COMPARISON[type(op)]]
+        if a is None or b is None:
+            return False
+        return value_of("guard", self.decide(compare(_COMPARISON[type(op)], number(a), number(b))))
+
+    def same_places(self, seq: Seq, change: Any) -> Seq:
+        """The list with every element changed, over the same variables, so that the two can be laid side by side."""
+        segments: list[Item | Over] = []
+        for s in seq.segments:
+            if isinstance(s, Item):
+                segments.append(Item(change(s.value), s.cond))
+            else:
+                segments.append(Over(s.ranges, s.guard, change(s.value), s.descending))
+        return Seq(tuple(segments), seq.is_set, seq.ordered)
+
+    def picked(self, seq: Seq, mask: Seq) -> Seq | None:
+        """array[mask], where the mask was made from the array."""
+        if len(seq.segments) != len(mask.segments):
+            return None
+        segments: list[Item | Over] = []
+        for s, t in zip(seq.segments, mask.segments, strict=True):
+            if sort_of(t.value) != "guard" or type(s) is not type(t):
+                return None
+            if isinstance(s, Item) and isinstance(t, Item):
+                segments.append(Item(s.value, and_(s.cond, expr(t.value))))
+            elif isinstance(s, Over) and isinstance(t, Over):
+                if s.ranges != t.ranges or s.guard != t.guard:
+                    return None
+                segments.append(Over(s.ranges, and_(s.guard, expr(t.value)), s.value, s.descending))
+        return Seq(tuple(segments), seq.is_set, seq.ordered)
+
+    def equal_lists(self, a: Any, b: Any) -> Expr:
+        def listed(v: Any) -> Any:
+            return list(v) if isinstance(v, tuple) else v
+
+        a, b = listed(a), listed(b)
+        if isinstance(a, Seq) and not (isinstance(b, Seq) and items_of(a) is not None):
+            a, b = b, a
+        known = a if isinstance(a, list) else items_of(a) if isinstance(a, Seq) else None
+        if known is None or not isinstance(b, Seq):
+            return self.refuse("comparing lists")
+        other = items_of(b)
+        if other is not None:
+            return and_(*(equal(x, y) for x, y in zip(known, other, strict=True))) if len(known) == len(other) else FALSE
+        if len(b.segments) != 1 or not isinstance(b.segments[0], Over) or not plain(b.segments[0]):
+            if not known:
+                return not_(nonempty(self, b))
+            return self.refuse("comparing lists")
+        over = b.segments[0].ranges[0]
+        size = arith("+", arith("-", high_of(over), low_of(over)), ONE)
+        same_size = compare("==", size, num(len(known))) if size != N else compare("==", N, num(len(known)))
+        return and_(same_size, *(equal(element(self, b, i), x) for i, x in enumerate(known)))
+
+    def inside_of(self, x: Any, container: Any) -> Expr:
+        """x in container."""
+        container = self.unbox(container)
+        match container:
+            case Seq():
+                return contains(self, container, self.frozen(x))
+            case tuple():
+                return contains(self, constant(container), x)
+            case Dict():
+                return dict_has(self, container, x)
+            case DictSlot(ref, key):
+                found = dict_get(self, self.unbox(ref), key, Seq())
+                return contains(self, self.unbox(found), x)
+            case str():
+                if isinstance(x, str):
+                    return Bool(x in container)
+                return self.substring(x, container)
+            case S("text", e):
+                return Call("contains", (e, expr(x)))
+            case Arr():
+                if len(container.dims) == 1:
+                    return contains(self, self.iterable(container), x)
+        return self.refuse(f"membership in a {kind_of(container)}")
+
+    def substring(self, x: Any, container: str) -> Expr:
+        """A text inside a constant string: one of its parts."""
+        parts = {container[i:j] for i in range(len(container) + 1) for j in range(i, len(container) + 1)}
+        if len(container) > 12:
+            return Call("contains", (expr(container), expr(x)))
+        ordered = sorted(parts, key=lambda s: (len(s), container.find(s)))
+        if len(ordered) > 20:
+            return Call("contains", (expr(container), expr(x)))
+        return member(expr(x), ordered)

@@ -1,0 +1,162 @@
+"""Elements, slices, and what can be gone through."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from dsl.lift.comprehensions import Comprehensions
+from dsl.lift.dictionaries import constant_key, dict_get, dict_has, dict_values
+from dsl.lift.elements import element, sliced
+from dsl.lift.guards import compare, not_
+from dsl.lift.machine import Conflict, merge_sequences
+from dsl.lift.sequences import constant, length, mapped
+from dsl.lift.terms import ONE, arith, num
+from dsl.lift.values import (
+    Arr,
+    Builtin,
+    Dict,
+    DictSlot,
+    Doc,
+    EmptyList,
+    Opaque,
+    Over,
+    Ref,
+    RowView,
+    S,
+    Sentence,
+    Seq,
+    Slice,
+    kind_of,
+    number,
+)
+from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
+
+
+class Subscripts(Comprehensions):
+    def index(self, node: ast.expr) -> Any:
+        """An index, slices as Slice, several as a tuple."""
+        match node:
+            case ast.Slice(low, high, step):
+                return Slice(*(None if x is None else self.evaluate(x) for x in (low, high, step)))
+            case ast.Tuple(elts):
+                return tuple(self.index(e) for e in elts)
+        return self.evaluate(node)
+
+    def item(self, of: Any, index: Any) -> Any:
+        """of[index]."""
+        holder = of = self.decided_conflict(of)
+        of = self.unbox(of)
+        index = self.decided_conflict(index)
+        match of:
+            case Arr() | RowView():
+                return self.array_item(of, index)
+            case Seq():
+                if isinstance(index, Slice):
+                    return self.box(sliced(self, of, index.low, index.high, index.step))
+                inner = self.unbox(index)
+                if isinstance(inner, Seq) and (chosen := self.picked(of, inner)) is not None:
+                    return self.box(chosen)
+                if isinstance(index, tuple | Arr):
+                    return self.array_item(self.as_array(of), index)
+                if self.failing is not None:
+                    self.fails_if(not_(compare("<", number(index), length(self, of))))
+                return element(self, of, index)
+            case tuple():
+                if isinstance(index, Slice):
+                    return of[slice(index.low, index.high, index.step)]
+                if isinstance(index, bool | int):
+                    if not -len(of) <= index < len(of):
+                        self.refuse("an index beyond the end of a tuple")
+                    return of[index]
+                return element(self, constant(of), index)
+            case Dict():
+                if isinstance(holder, Ref) and isinstance(of.factory, EmptyList) and not constant_key(index):
+                    return DictSlot(holder, index)
+                if self.failing is not None:
+                    self.fails_if(not_(dict_has(self, of, index)))
+                return dict_get(self, of, index)
+            case DictSlot(ref, key):
+                return self.item(dict_get(self, self.unbox(ref), key, Seq()), index)
+            case Doc():
+                return self.doc_item(index)
+            case S("text", e):
+                return self.text_item(e, index)
+            case str():
+                if isinstance(index, int | Slice):
+                    return of[slice(index.low, index.high, index.step)] if isinstance(index, Slice) else of[index]
+                if isinstance(index, S):
+                    return element(self, constant(tuple(of)), index)
+            case Opaque("encoding" | "encodings"):
+                return self.attribute(of, index) if index == "input_ids" else self.refuse("this part of the encoding")
+            case Opaque("batch"):
+                if index == 0 or (isinstance(index, tuple) and index[0] == 0 and index[1] == Slice(None, None, None)):
+                    return Opaque("ids")
+                if isinstance(index, tuple) and index[0] == 0:
+                    return self.item(Opaque("ids"), index[1])
+                return self.refuse("this part of the encoding")
+            case Opaque("ids"):
+                return self.item(self.iterable(of), index)
+            case Opaque(name):
+                return Opaque(name)
+            case Builtin() if of.name.startswith("typing"):
+                return of
+            case Sentence():
+                return self.sentence_item(of, index)
+        if isinstance(of, Conflict):
+            return self.merge(of.cond, self.item(of.a, index), self.item(of.b, index))
+        return self.refuse(f"an element of a {kind_of(of)}")
+
+    def text_item(self, e: Expr, index: Any) -> Any:
+        if isinstance(index, Slice):
+            if index.step not in (None, 1):
+                if index.low is None and index.high is None and index.step == -1:
+                    self.refuse("a string reversed")
+                self.refuse("a slice with a step")
+            if index.low is None and index.high is None:
+                return S("text", e)
+            low = num(0) if index.low is None else number(index.low)
+            args = (e, low) if index.high is None else (e, low, number(index.high))
+            return S("text", Call("slice", args))
+        i = number(index)
+        if index == -1:
+            return S("text", Call("slice", (e, num(-1))))
+        return S("text", Call("slice", (e, i, arith("+", i, ONE))))
+
+    # --- iteration ----------------------------------------------------------------------------------------------
+
+    def iterable(self, value: Any) -> Seq:
+        value = self.unbox(self.decided_conflict(value))
+        match value:
+            case Seq():
+                return value
+            case tuple() | str():
+                return constant(tuple(value))
+            case Dict():
+                return dict_values(self, value, "keys")
+            case DictSlot(ref, key):
+                return self.iterable(dict_get(self, self.unbox(ref), key, Seq()))
+            case Opaque("ids"):
+                return mapped(self, lambda p: S("id", Call("text", (p,))))
+            case Opaque("batch"):
+                return constant((Opaque("ids"),))
+            case Doc():
+                v = self.var("w")
+                return Seq((Over((Range(v, None, None, Call("words", ())),), TRUE, S("word", Name(v))),))
+            case Sentence(word):
+                v = self.var("w")
+                same = compare("==", Call("sentence", (Name(v),)), Call("sentence", (word,)))
+                return Seq((Over((Range(v, None, None, Call("words", ())),), same, S("word", Name(v))),))
+            case Arr(dims=dims):
+                if len(dims) == 1:
+                    if isinstance(dims[0], Num):
+                        return constant([self.array_item(value, i) for i in range(int(dims[0].value))])
+                    return mapped(self, lambda p: self.array_item(value, S("number", p)), None, arith("-", dims[0], ONE))
+                return mapped(self, lambda p: RowView(value, S("number", p)), None, arith("-", dims[0], ONE))
+            case RowView():
+                return self.iterable(self.row_array(value))
+            case Conflict(cond=cond, a=a, b=b):
+                return merge_sequences(cond, self.iterable(a), self.iterable(b))
+            case S("text"):
+                self.refuse("the characters of a token one by one")
+        return self.refuse(f"going through a {kind_of(value)}")
