@@ -155,6 +155,6 @@ class Campaign:
         started = self.clock()
         try:
             pool, _ = finish.gather(self.folder, phases, self.plan)
-            return pool, finish.score_all(self.folder, pool.programs, "fit", self.plan, self.executor).mean(2)
+            return pool, finish.score_all(self.folder, pool.programs, "fit", self.plan, self.executor)
         finally:
             self._spend("scoring", started)

@@ -50,15 +50,25 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, 
 
 
 def score_all(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
-    """(P, H, T): IoU of every program on every head of the plan and every text of a split."""
+    """(P, H) float32: mean IoU over the texts of a split, of every program on every head of the plan."""
     import numpy as np
 
     from search import units
 
     chunks = [list(programs[i : i + CHUNK]) for i in range(0, len(programs), CHUNK)]
-    tasks = [executor.submit(units.score, str(folder.path), chunk, split, plan.heads) for chunk in chunks]
+    tasks = [executor.submit(units.mean_scores, str(folder.path), chunk, split, plan.heads) for chunk in chunks]
     parts = [task.result() for task in tasks]
-    return np.concatenate(parts) if parts else np.zeros((0, len(plan.heads), 0))
+    return np.concatenate(parts) if parts else np.zeros((0, len(plan.heads)), np.float32)
+
+
+def per_text(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
+    """(H, T): IoU on each text of a split, of the program that each head was given."""
+    import numpy as np
+
+    from search import units
+
+    tasks = [executor.submit(units.score, str(folder.path), [p], split, [h]) for p, h in zip(programs, plan.heads, strict=True)]
+    return np.concatenate([task.result()[0] for task in tasks])
 
 
 def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]:
@@ -73,8 +83,8 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     pool, counts = gather(folder, PHASES, plan)
     known = tuple(patterns.LIBRARY.items())  # the first of them are the baselines
     baselines = known[: len(patterns.BASELINES)]
-    texts = {split: score_all(folder, [*pool.programs, *(p for _, p in known)], split, plan, executor) for split in SPLITS}
-    iou = {split: s.mean(2) for split, s in texts.items()}  # (P, H)
+    programs = [*pool.programs, *(p for _, p in known)]
+    iou = {split: score_all(folder, programs, split, plan, executor) for split in SPLITS}  # (P, H)
     count = len(pool.programs)
     if not count:
         raise ValueError("no program was found; give the run more time")
@@ -83,6 +93,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     cost = np.array([complexity(p) for p in parsed])
     merit = iou["select"][:count] - OVERFIT * np.maximum(0, iou["fit"][:count] - iou["select"][:count] - SLACK)
     own = chosen(merit, rules)
+    texts = {split: per_text(folder, [programs[p] for p in own], split, plan, executor) for split in SPLITS}  # (H, T)
     steps = curve(iou["select"][:count], plan.library_size, cost)
     library = improved(iou["select"][:count], steps[-1].chosen)
     served = [library[i] for i in iou["select"][list(library)].argmax(0)]
@@ -110,9 +121,9 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
                 "complexity": float(cost[p]),
                 "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
                 "iou": three(p, h),
-                "interval": interval(texts["test"][p, h]),
-                "intervals": {split: interval(texts[split][p, h]) for split in SPLITS},
-                "iou_per_text": {"test": [digits(x) for x in texts["test"][p, h]]},
+                "interval": interval(texts["test"][h]),
+                "intervals": {split: interval(texts[split][h]) for split in SPLITS},
+                "iou_per_text": {"test": [digits(x) for x in texts["test"][h]]},
                 "library_program": names[served[h]],
                 "library_iou": three(served[h], h),
                 "baseline": {
@@ -136,7 +147,6 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
                 ],
             }
         )
-    per_text = texts["test"][own, list(columns)].mean(0)  # (T,)
     folder.write(
         "programs.json",
         {
@@ -150,7 +160,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     return {
         "evaluations": counts["scored"],
         "mean_iou": {split: digits(iou[split][own, list(columns)].mean()) for split in SPLITS},
-        "interval": interval(per_text),
+        "interval": interval(texts["test"].mean(0)),
         "median_rules": float(np.median(rules[own])),
         "library": [
             {
@@ -195,12 +205,12 @@ def digits(x: Any) -> float:
     return round(float(x), 6)
 
 
-def interval(per_text: np.ndarray, level: float = 0.95) -> list[float]:
-    """Bootstrap percentile interval of the mean over texts, from a generator of its own."""
+def interval(values: np.ndarray, level: float = 0.95) -> list[float]:
+    """Bootstrap percentile interval of the mean of values (T,), one for each text, from a generator of its own."""
     import numpy as np
 
     rng = np.random.default_rng(0)
-    means = per_text[rng.integers(0, len(per_text), (RESAMPLES, len(per_text)))].mean(1)
+    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
     return [digits(q) for q in np.quantile(means, [(1 - level) / 2, (1 + level) / 2])]
 
 

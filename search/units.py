@@ -26,7 +26,7 @@ Start = tuple[str, str]  # text, root
 STARTS = 3  # programs of other heads that a head goes on from
 NEAR = 0.02  # IoU below a head's own best at which another head's program is still worth fitting
 FITTED_PATTERNS = 4  # known patterns whose constants are fitted to each head
-CHILDREN = 60  # mutants made for a head in one unit
+CHILDREN = 45  # mutants made for a head in one unit
 KEPT = 12  # programs a unit hands on, best first
 
 
@@ -36,6 +36,13 @@ def score(path: str, programs: Sequence[str], split: str, heads: Sequence[int]) 
     from search.scoring import score as iou
 
     return iou([parse(p) for p in programs], workspace.problem(path, split), heads)
+
+
+def mean_scores(path: str, programs: Sequence[str], split: str, heads: Sequence[int]) -> np.ndarray:
+    """(P, H) float32: the same, mean over the texts."""
+    import numpy as np
+
+    return score(path, programs, split, heads).mean(2).astype(np.float32)
 
 
 def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:

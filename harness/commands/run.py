@@ -53,7 +53,7 @@ def main(args: Namespace) -> int:
     from harness.progress import board
     from harness.session import begin_run
     from search.campaign import Campaign, Plan
-    from search.executors import cores, executor
+    from search.executors import cores, executor, slots
 
     started = time.monotonic()
     path = Path(args.out or f"runs/{Path(args.target).name}")
@@ -73,9 +73,9 @@ def main(args: Namespace) -> int:
     if args.llm_dry_run and opened is not None:
         return _dry_run(args, session, opened, rows)
     prepared = time.monotonic() - started
-    workers = args.workers or cores()
     with ExitStack() as stack:
-        pool = stack.enter_context(executor(args.executor, workers))
+        pool = stack.enter_context(executor(args.executor, args.workers or cores()))
+        workers = args.workers or (slots(pool, cores()) if args.executor else cores())
         proposer = _proposer(session, opened, stack) if opened else None
         report = stack.enter_context(board())
         campaign = Campaign(folder, plan, pool, workers, report, proposer, args.seconds)

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+DEMO = Path(__file__).parents[2] / "harness" / "demo"
 HEADSCRIPT = [sys.executable, "-m", "harness.cli"]
 RUN = ["run", "demo", "--heads", "L0H0,L1H1", "--evaluations", "3000", "--library-size", "2", "--max-tokens", "40"]
 
@@ -90,19 +92,28 @@ def test_a_changed_setting_is_refused_by_name(finished, environment):
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_score_repeats_the_run_s_own_figures(finished, environment):
+@pytest.fixture
+def test_texts(tmp_path):
+    """The demo texts that a run keeps for `test`, as a file."""
+    lines = (DEMO / "texts" / "test.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "test.jsonl").write_text("".join(lines[:25]), encoding="utf-8")
+    return tmp_path / "test.jsonl"
+
+
+def test_score_repeats_the_run_s_own_figures(finished, test_texts, environment):
     folder, document = finished
-    done = headscript("score", folder, "--text", "demo", "--json", environment=environment)
-    scored = json.loads(done.stdout)  # of a folder, the test part
+    done = headscript("score", folder, "--text", test_texts, "--json", environment=environment)
+    scored = json.loads(done.stdout)
+    assert scored["texts"] == 25
     assert scored["mean_iou"] == pytest.approx(document["mean_iou"]["test"], abs=1e-5)
     assert scored["library_mean_iou"] == pytest.approx(document["library_mean_iou"]["test"], abs=1e-5)
 
 
-def test_score_of_a_program_file(finished, tmp_path, environment):
+def test_score_of_a_program_file(finished, test_texts, tmp_path, environment):
     _, document = finished
     file = tmp_path / "one.pattern"
     file.write_text(document["heads"][0]["program"])
-    done = headscript("score", file, "--target", "demo", "--text", "demo", "--heads", "L0H0", "--max-tokens", 40, "--json",
+    done = headscript("score", file, "--target", "demo", "--text", test_texts, "--heads", "L0H0", "--max-tokens", 40, "--json",
                       environment=environment)  # fmt: skip
     assert json.loads(done.stdout)["mean_iou"] == pytest.approx(document["heads"][0]["iou"]["test"], abs=1e-5)
 
