@@ -12,10 +12,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m search.warm
 	touch $@
 
 demo: install
-	$(BIN)/headscript run demo --out runs/demo
+	$(BIN)/headscript run demo --evaluations 32000 --out runs/demo
 
 test: install
 	$(BIN)/python -m pytest

@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from harness.commands.run import EVALUATIONS, TARGET_HELP, TEXT_HELP
+from harness.commands.run import TARGET_HELP, TEXT_HELP
 from search.executors import cores, executor
 from search.folder import SPLITS, RunFolder
 
 SHARED = Path(__file__).parents[2] / "shared"  # models and texts that do not ship with the project
+EVALUATIONS = 400_000
 FEW = 4  # heads of a quick look
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from harness.attention import AttentionStore
     from harness.targets import Target
 
+EVALUATIONS_PER_HEAD = 10_000  # a full induction takes about 4,500
 VERSIONS = ("headscript", "torch", "transformers", "numpy", "lark", "spacy")
 
 
@@ -106,8 +107,6 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
     for split in SPLITS:
         prepared[split], more = prepare(target, getattr(splits, split), args.max_tokens, annotator)
         notes += [f"{split}: {line}" for line in more]
-    for line in notes:
-        output.note(line)
     session = Session(RunFolder(path), args.device, loaded=target)
     session.description = {
         "settings": {
@@ -117,7 +116,7 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
             "seed": args.seed,
             "max_tokens": args.max_tokens,
             "library_size": args.library_size,
-            "evaluations": args.evaluations,
+            "evaluations": args.evaluations or EVALUATIONS_PER_HEAD * len(heads),
             "annotator": annotator.version if annotator else None,
             **(extra or {}),
         },
@@ -131,6 +130,8 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
         "notes": notes,
     }
     session.folder.start(session.description)
+    for line in notes:
+        output.note(line)
     for split in SPLITS:
         if not session.folder.has(f"texts/{split}.json"):
             session.folder.write_texts(split, prepared[split])

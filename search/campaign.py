@@ -41,10 +41,6 @@ class Plan:
     library_size: int = 16
     proposers: tuple[str, ...] = ("library", "grammar")  # beside them the LLM, where one is asked
 
-    def per_head(self) -> int:
-        """The share of one head in the evaluations: two thirds before the exchange, the rest after it."""
-        return max(1, self.evaluations // max(1, len(self.heads)))
-
 
 @dataclass
 class Campaign:

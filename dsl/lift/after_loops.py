@@ -97,7 +97,6 @@ class AfterLoops(HandedOn):
         if r.var in self.named:
             self.named[v] = self.named[r.var]
         cond = or_(*(self.resolve(b.cond) for b in loop.breaks))
-        cond = self.simpler_break(loop, cond)
         guard = replace_names(and_(loop.guard, cond), {r.var: Name(v)})
         loop.stop = find("last" if loop.descending else "first", Range(v, r.low, r.high, r.domain), guard)
 

@@ -191,7 +191,7 @@ class Arrays(Containers):
         specs = list(index) if isinstance(index, tuple) else [index]
         specs = [self.spec(s) for s in specs]
         if len(specs) == 1 and isinstance(specs[0], Arr) and len(specs[0].dims) == 2:
-            return self.selected(a, specs[0])
+            return self.refuse("the cells of a matrix selected by a mask")
         if len(a.dims) == 2 and len(specs) == 1 and not isinstance(specs[0], Slice | Arr | Seq) and specs[0] is not None:
             return RowView(a, specs[0])
         if len(a.dims) == 1 and len(specs) == 1 and isinstance(specs[0], Arr) and sort_of(specs[0].init) == "guard":
@@ -251,9 +251,6 @@ class Arrays(Containers):
         if not dims:
             return self.cell(a, tuple(picks))
         return self.array(tuple(dims), self.cell(a, tuple(picks)))
-
-    def selected(self, a: Arr, mask: Arr) -> Any:
-        return self.refuse("the cells of a matrix selected by a mask")
 
     def spec(self, s: Any) -> Any:
         """One index, as a number, a slice, None, an array or a list."""

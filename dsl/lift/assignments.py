@@ -7,7 +7,7 @@ from typing import Any
 
 from dsl.lift.dictionaries import constant_key
 from dsl.lift.functions import Functions
-from dsl.lift.machine import UNDEFINED, Conflict
+from dsl.lift.machine import UNDEFINED
 from dsl.lift.sequences import items_of
 from dsl.lift.values import Arr, Dict, Instance, Ref, RowView, Seq, Write
 from dsl.nodes import TRUE, Num
@@ -25,14 +25,9 @@ class Assignments(Functions):
         write = Write((), TRUE, k, self.evaluate(amount), "sum", float(first))
         self.rebox(holder, Dict(held.items, (*held.writes, write), held.factory))
 
-    def assigned_value(self, value: ast.expr, targets: list[ast.expr]) -> Any:
-        return self.evaluate(value)
-
     def assign(self, target: ast.expr, value: Any) -> None:
         match target:
             case ast.Name(name):
-                if isinstance(value, Conflict):
-                    pass
                 if (self.scope, name) in self.outer_scopes:
                     key = self.key_of(name, self.parents[self.scope])
                     self.store[key if key is not None else ("v", 0, name)] = value

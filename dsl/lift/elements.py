@@ -176,8 +176,6 @@ def rank_inverse(m: Machine, e: Expr, o: Over) -> Expr | None:
         return None
     high = atom.range.high
     at: Expr | None = None
-    for _ in range(int(1 - const) if const <= -1 else 0):
-        pass
     back = int(-const)  # elements before the end of the counted range: 1 is the last of them
     if back == 0:
         v = m.var()

@@ -221,8 +221,8 @@ class Emitter:
     # --- operations ---------------------------------------------------------------------------------------------
 
     def operations(self, rule: Normal, n: int, own: dict[Expr, Expr]) -> list[tuple[str, Expr | None, Expr]]:
-        if rule.op in ("normalize", "stochastic"):
-            return ([("max", ZERO, TRUE)] if False else []) + [("normalize", None, TRUE)]
+        if rule.op == "stochastic":  # make_row_stochastic clips before it divides
+            return [("max", ZERO, TRUE), ("normalize", None, TRUE)]
         if rule.op not in ("set", "add", "scale", "max", "min"):
             raise Refusal(rule.line, f"{rule.op} of a cell")
         value = self.reads(rule.value, rule, n, own)

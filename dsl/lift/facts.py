@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dsl.lift.guards import and_, compare, conjuncts, not_, or_
 from dsl.lift.terms import ONE, ZERO, N, arith, bounds, linear, spend, sure, whole
-from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Not, Or
+from dsl.nodes import FALSE, TRUE, And, Call, Compare, Expr, Find, IfElse, Not, Or
 
 Form = tuple[tuple[tuple[Expr, float], ...], float]
 
@@ -145,9 +145,6 @@ class Facts:
                     return FALSE
                 if whole(a) and whole(b):
                     return self._decide_numbers(guard, op, a, b)
-            case Aggregate("any", over, inner) if over.domain is None and inner is not None:
-                # a search known to have succeeded
-                pass
         return FALSE if not_(guard) in self.known else guard
 
     def _decide_numbers(self, guard: Expr, op: str, a: Expr, b: Expr) -> Expr:

@@ -130,11 +130,8 @@ class Loops(Recurrences):
                 self.hand_on(b.cond, b.value, b.store)
             else:
                 ended = or_(ended, b.cond)
-                broken.append((and_(self.since_loop(base), b.cond), b.store))
+                broken.append((b.cond, b.store))
         return ended, returns
-
-    def since_loop(self, base: int) -> Expr:
-        return TRUE
 
     def hand_on(self, cond: Expr, value: Any, store: dict[Any, Any]) -> None:
         """A return inside a loop, as one of the code around the loop."""

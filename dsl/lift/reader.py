@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,10 @@ from dsl.lift.annotation import Annotation
 from dsl.lift.calls import ENVIRONMENT
 from dsl.lift.emit import Emitter
 from dsl.lift.finish import finished
-from dsl.lift.machine import Conflict, Undefined
+from dsl.lift.machine import Conflict
 from dsl.lift.ranges import size_of
 from dsl.lift.terms import TooMuch, new_budget
-from dsl.lift.values import Arr, Builtin, Func, Opaque, Refusal, RowView
+from dsl.lift.values import Arr, Opaque, Refusal, RowView, Seq
 from dsl.nodes import Program, walk
 
 LONGEST_SOURCE = 60_000
@@ -82,7 +83,9 @@ def parse(source: str) -> ast.Module:
     if len(source) > LONGEST_SOURCE:
         raise Refusal(0, f"the program is longer than {LONGEST_SOURCE} characters")
     try:
-        return ast.parse(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python about the program's style
+            return ast.parse(source)
     except SyntaxError as error:
         raise Refusal(error.lineno or 0, f"not Python: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:
@@ -115,7 +118,7 @@ def result_of(lifter: Lifter, result: Any, name: str) -> tuple[str, Arr]:
             name = result[0]
         result = result[1]
     result = lifter.decided_conflict(lifter.unbox(result))
-    if isinstance(result, Undefined | Conflict | Opaque | Func | Builtin) or result is None:
+    if not isinstance(result, Arr | RowView | Seq | tuple):
         lifter.refuse("the program does not return a matrix")
     if isinstance(result, RowView):
         lifter.refuse("the program returns one row")

@@ -43,8 +43,6 @@ class Recurrences(Machine):
                 new = store[key]
                 e = None if new is None else self.resolve(expr(new) if waiting[key].sort != "number" else number(new))
                 others = (free_names(e) if e is not None else frozenset()) & (open_names - {name})
-                if others and len(waiting) > 1:
-                    continue
                 if others:
                     continue
                 update = self.update_of(loop, waiting[key].sort, start[key], name, e)
@@ -54,25 +52,9 @@ class Recurrences(Machine):
                 del waiting[key]
                 progress = True
             if not progress:
-                progress = self.solve_flags(loop, start, waiting, names, store, updates, open_names)
-            if not progress:
                 key = next(iter(waiting))
                 self.refuse(f"{key[2]!r} and other variables of this loop determine each other from element to element")
         return updates
-
-    def solve_flags(
-        self,
-        loop: Loop,
-        start: dict[Any, Any],
-        waiting: dict[Any, Any],
-        names: dict[Any, str],
-        store: dict[Any, Any],
-        updates: dict[Any, Any],
-        open_names: set[str],
-    ) -> bool:
-        """One of several variables whose updates mention each other, where the mention falls away: a variable that is only
-        ever set together with a flag, and read where the flag says so."""
-        return False
 
     # --- one variable -------------------------------------------------------------------------------------------
 
@@ -85,7 +67,6 @@ class Recurrences(Machine):
         if e is None:
             return Update("set", initial, (Leaf(TRUE, "set", missing),), name, sort)  # type: ignore[arg-type]
         leaves = leaves_of(e, name)
-        leaves = [self.first_only(loop, initial, name, leaf) for leaf in leaves]
         acting = united([x for x in leaves if x.kind != "keep"])
         acting = [Leaf(indifferent(x.guard, name), x.kind, x.e) for x in acting]
         own = [x for x in acting if name in free_names(x.guard)]
@@ -110,9 +91,6 @@ class Recurrences(Machine):
             if mixed is not None:
                 return Update(mixed[0], initial, mixed[1], name, sort)
         return self.refuse("a variable that is both added to and multiplied from element to element")
-
-    def first_only(self, loop: Loop, initial: Expr, name: str, leaf: Leaf) -> Leaf:
-        return leaf
 
     def decided_by_itself(self, loop: Loop, sort: str, initial: Expr, name: str, acting: list[Leaf]) -> Update | None:
         """Guards that look at the variable itself: set once, counted up to a limit, greatest so far."""
@@ -324,10 +302,6 @@ class Recurrences(Machine):
         if value == at:
             return default(at, update.initial)
         return if_(exists(at), value, update.initial)
-
-    def simpler_break(self, loop: Loop, cond: Expr) -> Expr:
-        """`count of C up to here >= m`, where C holds here: the same without looking further back than needed."""
-        return cond
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Restarts(Loops):
         resets: dict[Any, tuple[Any, ...]],
     ) -> bool:
         """A list that grows from iteration to iteration and is begun anew in some: what it holds when one starts."""
-        new = store[key]
-        new = store.get(("h", new.id)) if isinstance(new, Ref) else new
+        held_by = store[key]
+        new: Any = store.get(("h", held_by.id)) if isinstance(held_by, Ref) else held_by
         if not isinstance(new, Seq):
             self.refuse("what this loop does to a list")
         old: Seq | None = lists.get(key)

@@ -90,7 +90,7 @@ class Statements(Whiles):
             case ast.Assign([ast.Subscript(ast.Name() as of, key)], value) if (more := counted(of, key, value)) is not None:
                 self.count_up(of, key, *more)
             case ast.Assign(targets, value):
-                result = self.assigned_value(value, targets)
+                result = self.evaluate(value)
                 for target in targets:
                     self.assign(target, result)
             case ast.AnnAssign(target, _, value):

@@ -81,12 +81,9 @@ class Writing(Arrays):
         if not isinstance(array, Arr):
             self.refuse("changing this list")
         array.is_list = True
-        array.base = min(array.base, self.base_of(ref))
+        array.base = 0
         self.rebox(ref, array)
         self.assign_item(ref, index, op, value)
-
-    def base_of(self, ref: Ref) -> int:
-        return 0
 
     def augment_item(self, of: Any, index: Any, op: ast.operator, value: Any) -> None:
         held = self.unbox(self.decided_conflict(of))
@@ -101,7 +98,7 @@ class Writing(Arrays):
                 return
             array = self.as_array(held)
             array.is_list = True
-            array.base = min(array.base, self.base_of(of))
+            array.base = 0
             self.rebox(of, array)
             held = array
         if isinstance(held, Dict) and isinstance(of, Ref):
@@ -209,8 +206,6 @@ class Writing(Arrays):
             if value.log and len(value.dims) == 1 and op == "set" and self.splice(a, loops, cells, value, picks):
                 return
             cell_value = self.cell(value, tuple(picks))
-        if cell_value is None and op == "set":
-            cell_value = None
         self.emit(a, loops, cells, op, cell_value)
 
     def splice(self, a: Arr, loops: list[Loop], cells: list[Expr], row: Arr, picks: list[Expr]) -> bool:

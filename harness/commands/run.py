@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from search.llm.proposer import LLMProposer
     from search.llm.start import Opened
 
-EVALUATIONS = 400_000
 PROPOSERS = ("library", "grammar", "llm")
 TARGET_HELP = "demo (default), a Hugging Face id, or a model folder"
 TEXT_HELP = "demo (default), a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id"
@@ -31,12 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default: 0)")
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
-    parser.add_argument(
-        "--evaluations",
-        type=positive(),
-        default=EVALUATIONS,
-        help=f"programs scored at most, over all heads (default: {EVALUATIONS})",
-    )
+    parser.add_argument("--evaluations", type=positive(), help="programs scored at most, over all heads (default: 10,000 a head)")
     parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")
     parser.add_argument("--executor", metavar="URL", help="dask://HOST:PORT instead of local processes")
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")

@@ -1,0 +1,35 @@
+"""Compiles the search's inner loops once, so that no run begins with it: `python -m search.warm`.
+
+numba keeps what it compiled beside the sources (or in NUMBA_CACHE_DIR), for all later processes.
+"""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Runs every kernel on a problem of a few tokens."""
+    import numpy as np
+
+    from dsl import Batch, evaluate, parse
+    from dsl.text import plain_text
+    from search.bank import Bank
+    from search.fitting import fit_constants
+    from search.incremental import IncrementalEvaluator
+    from search.induction import induce
+    from search.problem import Problem
+    from search.scoring import score
+
+    program = parse('when dist == 1 add 0.6\nwhen text(k) == "▁a" add exp(-0.3 * dist)\nwhen k == 0 scale 2')
+    texts = [plain_text(["<s>", *"▁a ▁b c . ▁a ▁b d . ▁e ▁a".split()][: 8 + i]) for i in range(3)] * 3
+    for causal in (True, False):
+        patterns = evaluate(program, Batch(texts, causal=causal))
+        cells = np.concatenate([p[: len(t), : len(t)].ravel() for p, t in zip(patterns, texts, strict=True)])
+        problem = Problem(texts, causal, cells[None].astype(np.float16))
+        induce(Bank(problem), [0], np.random.default_rng(0), max_rules=3, budget=200)
+        fit_constants(program, problem, [0], steps=2)
+        IncrementalEvaluator(problem, 0).iou(program)
+        score([program], problem, [0])
+
+
+if __name__ == "__main__":
+    main()

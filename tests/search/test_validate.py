@@ -1,0 +1,77 @@
+"""Validation: lifted programs against their originals in the sandbox, and the choice of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from dsl.lift import lift
+from dsl.parser import parse
+from dsl.text import Text, plain_text
+from sandbox import Sandbox
+from search.validate import lift_and_validate, validate, validation_texts
+from tests.dsl.lift_cases import CASES
+
+TEXTS = [
+    plain_text(s.split(" "))
+    for s in (
+        "<s> ▁Once ▁upon ▁a ▁time , ▁there ▁w as ▁a ▁little ▁g ir l .",
+        "<s> ▁Hi .",
+        "<s> ▁the ▁the ▁the ▁cat ▁the ▁cat",
+        "<s> , . ! ? ; ▁so : , .",
+        "<s> ▁He ▁ran . ▁She ▁sat . ▁They ▁ate . ▁Why ? ▁No !",
+        "<s> ▁a ▁plain ▁text ▁of ▁some ▁words",
+        "<s> ▁The ▁longest ▁of ▁them ▁all ▁is ▁this ▁one , ▁for ▁it ▁goes ▁on ▁and ▁on ▁and ▁on ▁for ▁ever .",
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(weak=True) as box:
+        yield box
+
+
+def tokens_of(texts: tuple[Text, ...]) -> list[str]:
+    return [" ".join(t.tokens) for t in texts]
+
+
+def test_texts_cover_the_kinds() -> None:
+    chosen = validation_texts(TEXTS)
+    assert len(chosen) == 5
+    assert {TEXTS[i] for i in (1, 2, 3, 4, 6)} == set(chosen)
+    assert validation_texts(TEXTS[:2]) != ()
+    assert len(validation_texts(TEXTS[:2])) == 2
+
+
+def test_right_and_wrong_program(sandbox: Sandbox) -> None:
+    source = CASES["previous"][1]
+    right = validate(source, lift(source).program, TEXTS, True, sandbox)
+    assert right.status == "lifted" and right.max_abs_difference is not None and right.max_abs_difference < 1e-6
+    assert right.seconds_python is not None and right.seconds_dsl is not None and right.seconds_python > 0 < right.seconds_dsl
+    wrong = validate(source, parse("when dist == 2 set 1"), TEXTS, True, sandbox)
+    assert wrong.status == "differs" and "differ by" in wrong.reason
+
+
+def test_records(sandbox: Sandbox) -> None:
+    lifted = lift_and_validate(CASES["counters_limited"][1], TEXTS, True, sandbox)
+    assert lifted.status == "lifted" and lifted.program is not None and lifted.name == "name"
+    source = "import numpy as np\ndef program(a, b):\n    return 'x', np.random.rand(3, 3)\n"
+    refused = lift_and_validate(source, TEXTS, True, sandbox)
+    assert (refused.status, refused.line) == ("refused", 3) and "random" in refused.reason
+    failing = CASES["previous"][1].replace("out[0, 0] = 1", "out[0, 0] = tokens.index('none of these')")
+    failed = lift_and_validate(failing, TEXTS, True, sandbox)
+    assert failed.status == "failed" and "ValueError" in failed.reason
+    unproved = lift_and_validate(CASES["previous"][1], TEXTS, True, None)
+    assert unproved.status == "lifted" and unproved.max_abs_difference is None
+
+
+def test_bidirectional(sandbox: Sandbox) -> None:
+    source = CASES["np_minimum_clip"][1]
+    assert validate(source, lift(source).program, TEXTS, False, sandbox).status == "lifted"
+
+
+def test_needs_texts(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="at least one text"):
+        validate(CASES["previous"][1], parse("set 1"), [], True, sandbox)
