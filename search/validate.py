@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from dsl import simplify
 from dsl.batch import Batch
 from dsl.evaluator import evaluate
 from dsl.lift import Refusal, lift
@@ -100,17 +101,18 @@ def validate(source: str, program: Program, texts: Sequence[Text], causal: bool,
 
 
 def lift_and_validate(source: str, texts: Sequence[Text], causal: bool, sandbox: Sandbox | None) -> LiftRecord:
-    """Lifts a source and proves the lift on up to five of the texts; without a sandbox the proof is left out."""
+    """Lifts a source to its canonical form and proves it on up to five of the texts; without a sandbox the proof is left out."""
     try:
         lifted = lift(source)
     except Refusal as refusal:
         return LiftRecord("refused", reason=refusal.reason, line=refusal.line or None)
+    program = simplify(lifted.program)
     if sandbox is None:
-        return LiftRecord("lifted", lifted.program, lifted.name)
-    found = validate(source, lifted.program, validation_texts(texts), causal, sandbox)
+        return LiftRecord("lifted", program, lifted.name)
+    found = validate(source, program, validation_texts(texts), causal, sandbox)
     return LiftRecord(
         found.status,
-        lifted.program,
+        program,
         lifted.name,
         found.reason,
         None,

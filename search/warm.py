@@ -20,7 +20,7 @@ def main() -> None:
     from search.scoring import score
 
     program = parse('when dist == 1 add 0.6\nwhen text(k) == "▁a" add exp(-0.3 * dist)\nwhen k == 0 scale 2')
-    texts = [plain_text(["<s>", *"▁a ▁b c . ▁a ▁b d . ▁e ▁a".split()][: 8 + i]) for i in range(3)] * 3
+    texts = [plain_text(["<s>", *["▁a", "▁b", "c", ".", "▁a", "▁b", "d", ".", "▁e", "▁a"]][: 8 + i]) for i in range(3)] * 3
     for causal in (True, False):
         patterns = evaluate(program, Batch(texts, causal=causal))
         cells = np.concatenate([p[: len(t), : len(t)].ravel() for p, t in zip(patterns, texts, strict=True)])

@@ -16,7 +16,7 @@ def helper(x):
     return 0.25 * x
 
 def anything(sentence, tokenizer):
-    tokens = tokenizer.convert_ids_to_tokens(tokenizer(sentence).input_ids[0])
+    tokens = tokenizer.convert_ids_to_tokens(tokenizer(sentence, return_tensors="pt").input_ids[0])
     n = len(tokens)
     out = np.zeros((n, n))
     for i in range(n):
