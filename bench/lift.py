@@ -1,6 +1,6 @@
 """How many programs are lifted, how fast, and how much faster the lifted programs run than their originals.
 
-    python -P bench/lift.py CORPUS_FOLDER --causal MODEL_FOLDER --bidirectional MODEL_FOLDER --text FILE --annotator PIPELINE
+    python bench/lift.py CORPUS_FOLDER --causal MODEL_FOLDER --bidirectional MODEL_FOLDER --text FILE --annotator PIPELINE
 
 Files whose name starts with "minilm" are for the bidirectional model, all others for the causal one. Python time is plain CPython
 inside the sandbox, without its start-up; the language's time is one evaluation of a batch of 32 texts whose features are known

@@ -1,4 +1,4 @@
-"""What the sandbox costs: a worker's start, a candidate, and a sandboxed call beside plain CPython. Run: python bench/sandbox.py
+"""What the sandbox costs: a worker's start, a candidate, and a sandboxed call beside plain CPython. Run: python bench/jail.py
 
 Programs: ../shared/corpus where present, else a built-in one. Texts have 96 tokens, made from words without an annotator;
 programs that need one are left out.
