@@ -50,6 +50,11 @@ class Session:
         check_same(target, self)
         return target
 
+    @property
+    def labels(self) -> dict[str, Any]:
+        """The same without folders, for results that are shared."""
+        return {what: name and (Path(name).name if Path(name).is_absolute() else name) for what, name in self.names.items()}
+
     def texts(self, split: str) -> tuple[Text, ...]:
         """The texts of a split as the run read them."""
         return self.folder.texts(split)

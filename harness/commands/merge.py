@@ -44,7 +44,7 @@ def main(args: Namespace) -> int:
     heads = tuple(h * description["model"]["heads"] + i for h, i in settings["heads"])
     plan = Plan(heads, settings["seed"], library_size=settings["library_size"])
     with executor(None, args.workers or cores()) as pool:
-        result = {**description["names"], "seed": settings["seed"], **outcome(folder, plan, pool)}
+        result = {**whole.labels, "seed": settings["seed"], **outcome(folder, plan, pool)}
     folder.write("result.json", result)
     if args.json:
         output.document(result)

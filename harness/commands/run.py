@@ -73,7 +73,7 @@ def main(args: Namespace) -> int:
         proposer = _proposer(session, opened, stack) if opened else None
         report = stack.enter_context(board())
         campaign = Campaign(folder, plan, pool, workers, report, proposer, args.seconds)
-        complete = campaign.run({**session.names, "seed": settings["seed"]})
+        complete = campaign.run({**session.labels, "seed": settings["seed"]})
     phases = {"preparation": prepared, **campaign.spent}
     known = folder.read("timing.json")["phases"] if folder.has("timing.json") else {}  # of the parts before an interruption
     phases = {name: round(known.get(name, 0.0) + phases.get(name, 0.0), 2) for name in {**known, **phases}}

@@ -74,7 +74,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
             {"index": s.text, "tokens": s.tokens, "length": s.length, "heads": s.heads, "programs": s.programs}
             for s in _texts(session, programs, [(r["layer"], r["head"]) for r in records], texts)
         ],
-        "settings": _flat({**session.names, **{k: v for k, v in session.settings.items() if k not in ("target", "text")}}),
+        "settings": _flat({**session.labels, **{k: v for k, v in session.settings.items() if k not in ("target", "text")}}),
         "versions": session.description["versions"],
         "notes": session.description["notes"],
     }
