@@ -32,7 +32,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
     parser.add_argument("--evaluations", type=positive(), help="programs scored at most, over all heads (default: 10,000 a head)")
     parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")
-    parser.add_argument("--executor", metavar="URL", help="dask://HOST:PORT instead of local processes")
+    parser.add_argument("--executor", type=_executor, metavar="URL", help="dask://HOST:PORT instead of local processes")
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")
     parser.add_argument("--max-tokens", type=positive(), default=96, help="texts are cut at so many tokens (default: 96)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for reading the model")
@@ -112,6 +112,14 @@ def _proposers(text: str) -> tuple[str, ...]:
     if unknown := [n for n in names if n not in PROPOSERS]:
         raise ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(PROPOSERS)}")
     return tuple(n for n in PROPOSERS if n in names)
+
+
+def _executor(text: str) -> str:
+    from search.executors import DASK
+
+    if not text.startswith(DASK):
+        raise ArgumentTypeError("expected dask://HOST:PORT")
+    return text
 
 
 def _open_llm(args: Namespace) -> Opened | None:

@@ -139,7 +139,7 @@ def test_show_and_cover(finished, environment):
         (["run", "demo", "--heads", "L9H9"], 2, "no head L9H9"),
         (["run", "demo", "--annotator", "no_such_pipeline"], 1, "no_such_pipeline"),
         (["run", "demo", "--seed", "x"], 2, "--seed"),
-        (["run", "demo", "--executor", "ftp://x"], 1, "dask://HOST:PORT"),
+        (["run", "demo", "--executor", "ftp://x"], 2, "dask://HOST:PORT"),
         (["show", "no_such_run"], 1, "not a run folder"),
         (["cover", "no_such_run", "--size", "0"], 2, "above zero"),
         (["check", "missing.pattern"], 1, "missing.pattern"),
