@@ -27,6 +27,7 @@ STARTS = 3  # programs of other heads that a head goes on from
 NEAR = 0.02  # IoU below a head's own best at which another head's program is still worth fitting
 FITTED_PATTERNS = 4  # known patterns whose constants are fitted to each head
 CHILDREN = 45  # mutants made for a head in one unit
+EVALUATIONS_A_CHILD = 40  # what induction scores in the time that a mutant takes
 KEPT = 12  # programs a unit hands on, best first
 
 
@@ -131,7 +132,7 @@ def descendants(
 
     rng = np.random.default_rng([plan["seed"], *stream])
     problem = workspace.problem(path, "fit")
-    children = min(CHILDREN, budget(plan))
+    children = min(CHILDREN, budget(plan) // EVALUATIONS_A_CHILD)
     evolved = evolve([p for _, _, p in parents], others, problem, head, rng, children, plan["max_rules"])
     found = [("evolution", parents[at][1], p) for p, at in zip(evolved.programs, evolved.roots, strict=True)]
     return found, evolved.scored, evolved.same_text
