@@ -432,5 +432,5 @@ ALIASES: dict[str, str] = {
 SAME_FEATURES: tuple[str, ...] = tuple(
     p.name
     for p in VOCABULARY.values()
-    if (len(p.params) == 1 or p.optional) and p.domain in ("text", "position", "word") and p.result != "words"
+    if len(p.params) - p.optional == 1 and p.domain in ("text", "position", "word") and p.result != "words"
 )
