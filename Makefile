@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/headscript run demo --evaluations 16000 --library-size 8 --out runs/demo
+	$(BIN)/headscript run demo --evaluations 10000 --library-size 8 --out runs/demo
 
 test: install
 	$(BIN)/python -m pytest
