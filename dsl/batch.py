@@ -98,6 +98,12 @@ class Batch:
         return self._pointwise[name]
 
 
+def indices(values: np.ndarray, size: int) -> np.ndarray:
+    """Whole numbers from 0 to size - 1 as they are, everything else (missing included) as MISSING."""
+    inside = (values >= 0) & (values < size) & (values == np.floor(values))
+    return np.where(inside, values, MISSING).astype(np.int64)
+
+
 _EMPTY: dict[str, tuple[Any, Any]] = {
     "text": (MISSING, np.int32),
     "word": (MISSING, np.int32),

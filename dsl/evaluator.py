@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from dsl.batch import MISSING, Batch
+from dsl.batch import MISSING, Batch, indices
 from dsl.check import Scope, sort_of
 from dsl.nodes import (
     Aggregate,
@@ -323,7 +323,7 @@ class _State:
                 table = self.batch.pairs(primitive.name, primitive.evaluate)
                 if args == (Q, K):
                     return table
-                rows, columns = (_indices(self.value(a), self.batch.size) for a in args)
+                rows, columns = (indices(self.value(a), self.batch.size) for a in args)
                 picked = table[np.arange(len(table)).reshape(-1, 1, 1), np.maximum(rows, 0), np.maximum(columns, 0)]
                 return np.where((rows < 0) | (columns < 0), np.nan, picked)
         return self._cell(node)
@@ -337,10 +337,10 @@ class _State:
                 missing = first == MISSING if first.dtype == np.int32 else np.isnan(first)
                 return np.where(missing, self.value(node.args[1]), first)
             case "nth_word":
-                whole = _indices(first, self.batch.words)
+                whole = indices(first, self.batch.words)
                 return np.where(whole < self.batch.valid_words.sum(1).reshape(-1, 1, 1), whole, MISSING).astype(np.int32)
             case "weight":
-                rows, columns = (_indices(v, self.batch.size) for v in (first, self.value(node.args[1])))
+                rows, columns = (indices(v, self.batch.size) for v in (first, self.value(node.args[1])))
                 inside = (rows >= 0) & (columns >= 0)
                 texts = np.arange(len(self.batch)).reshape(-1, 1, 1)
                 picked = self.weights[texts, np.maximum(rows, 0), np.maximum(columns, 0)].astype(np.float64)
@@ -369,7 +369,7 @@ class _State:
         table = self.batch.per_position(name, primitive.evaluate, primitive.result)
         if at == K:
             return table[:, None, :]
-        return self.pick(table, _indices(self.value(at), self.batch.size), primitive.result)
+        return self.pick(table, indices(self.value(at), self.batch.size), primitive.result)
 
     def pick(self, table: np.ndarray, index: np.ndarray, sort: str) -> np.ndarray:
         """table (B, X) at the given indices (…, b, q, k), missing where the index is negative."""
@@ -418,9 +418,3 @@ def _folded(combine: Callable[..., np.ndarray], values: list[np.ndarray]) -> np.
     for v in values[1:]:
         result = combine(result, v)
     return result
-
-
-def _indices(values: np.ndarray, size: int) -> np.ndarray:
-    """Whole numbers from 0 to size - 1 as they are, everything else (missing included) as -1."""
-    inside = (values >= 0) & (values < size) & (values == np.floor(values))
-    return np.where(inside, values, -1).astype(np.int64)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from dsl.batch import indices
 from dsl.nodes import TRUE, Aggregate, And, Expr, Find, K, Range, free_names, substitute
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def _inside(over: Range, limits: tuple[np.ndarray, np.ndarray] | None, at: np.nd
         return members[:, 0].T.reshape(batch.words, *(1,) * state.depth, len(batch), 1, 1)
     if domain.name == "words":
         table = batch.membership("words", evaluate, False)
-        index = _whole(state.value(domain.args[0]), batch.size)
+        index = indices(state.value(domain.args[0]), batch.size)
     else:
         table = batch.membership(domain.name, evaluate, True)
         index = state.as_word(domain.args[0])
@@ -115,11 +116,6 @@ def _inside(over: Range, limits: tuple[np.ndarray, np.ndarray] | None, at: np.nd
         if picked.ndim == 4 + state.depth
         else np.moveaxis(picked.reshape(*(1,) * (4 + state.depth - picked.ndim), *picked.shape), -1, 0)
     )
-
-
-def _whole(values: np.ndarray, size: int) -> np.ndarray:
-    inside = (values >= 0) & (values < size) & (values == np.floor(values))
-    return np.where(inside, values, -1).astype(np.int64)
 
 
 def _product(kind: str, over: Range, guard: Expr, number: Expr | None, limits: Any, state: _State) -> np.ndarray | None:
