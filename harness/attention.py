@@ -168,7 +168,7 @@ def _patterns(target: Target, ids: Sequence[Sequence[int]]) -> Iterator[np.ndarr
     """(layers * heads, n, n) float16 of each text of one right-padded batch."""
     import torch
 
-    from harness.targets import attentions
+    from harness.probe import attentions
 
     width = max(len(row) for row in ids)
     pad = target.tokenizer.pad_token_id if target.tokenizer.pad_token_id is not None else target.tokenizer.eos_token_id

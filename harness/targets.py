@@ -20,7 +20,6 @@ from harness.errors import UsageError, UserError
 
 if TYPE_CHECKING:
     import numpy as np
-    import torch
 
     from dsl.text import Text
     from harness.annotate import Annotator
@@ -30,8 +29,6 @@ HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 HEADS = re.compile(r"L(\d+)(?:H(\d+))?", re.IGNORECASE)
 MIN_TOKENS = 3  # a shorter text has no attention worth explaining
 VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache"}  # say nothing of the model
-PROBE = 32  # tokens of the probe that measures heads, causality and windows
-PROBE_WINDOW = 512  # windows up to this size are measured; wider ones are taken from the configuration
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +62,8 @@ def load_target(spec: str, device: str = "cpu") -> Target:
     """The target "demo", a folder, or a Hugging Face id. Raises UserError, one line, for what cannot be used."""
     import torch
 
+    from harness.probe import PROBE, bears_padding, context_of, probed, windows_of
+
     _check_device(device)
     with quiet():
         source, offline = _locate(spec)
@@ -76,8 +75,8 @@ def load_target(spec: str, device: str = "cpu") -> Target:
         model, lm_head, absent = _load_model(spec, source, offline, config)
         model = model.float().eval().requires_grad_(False).to(device)
         model.config.use_cache = False  # whole texts in one pass
-        context = _context(config, model, tokenizer)
-        probe = _probe(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
+        context = context_of(config, model, tokenizer)
+        probe = probed(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
         return Target(
             name=spec,
             model=model,
@@ -86,10 +85,10 @@ def load_target(spec: str, device: str = "cpu") -> Target:
             heads=probe.shape[1],
             causal=not torch.triu(probe, diagonal=1).any().item(),
             context=context,
-            windows=_windows(model, spec, probe, context),
+            windows=windows_of(model, spec, probe, context),
             lm_head=lm_head,
             device=device,
-            padding=_bears_padding(model, probe),
+            padding=bears_padding(model, probe),
             fingerprint=_fingerprint(model, tokenizer, absent),
         )
 
@@ -151,17 +150,6 @@ def parse_heads(spec: str, layers: int, heads: int) -> tuple[tuple[int, int], ..
                 raise UsageError(f"no head {part.strip()}: the model has L0H0 to L{layers - 1}H{heads - 1}")
             chosen.update((layer, head) for head in wanted)
     return tuple(sorted(chosen))
-
-
-def attentions(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Per layer (B, H, Q, K): the attention patterns of right-padded ids (B, Q), where mask (B, Q) is 1 for tokens.
-
-    The model's body alone is run: the logits over the vocabulary would often be larger than the patterns.
-    """
-    import torch
-
-    with torch.inference_mode():
-        return model.base_model(input_ids=ids, attention_mask=mask, output_attentions=True).attentions
 
 
 @contextlib.contextmanager
@@ -280,84 +268,6 @@ def _auto_class(config: Any) -> str | None:
 
 def _incomplete(spec: str, missing: set[str]) -> UserError:
     return UserError(f"{spec}: the weights are incomplete ({len(missing)} missing, such as {min(missing)})")
-
-
-def _probe(model: Any, spec: str, n: int) -> torch.Tensor:
-    """(layers, heads, n, n): attention on n arbitrary tokens; refuses a model that returns no such thing."""
-    import torch
-
-    kind = model.config.model_type
-    ids = _arbitrary_ids(model, n)
-    try:
-        found = attentions(model, ids, torch.ones_like(ids))
-    except (TypeError, AttributeError, KeyError):  # an argument or a result that only models with attention have
-        found = None
-    except Exception as error:
-        raise UserError(f"{spec}: the model cannot be run ({str(error).splitlines()[0]})") from error
-    layers = getattr(model.config.get_text_config(), "num_hidden_layers", None)
-    if not found or any(a is None for a in found) or len(found) != (layers or len(found)):
-        raise UserError(f"{spec}: no attention in every layer ({kind}); give a transformer with attention")
-    if len({a.shape for a in found}) > 1 or found[0].ndim != 4 or found[0].shape[-2:] != (n, n):
-        raise UserError(f"{spec}: {kind} does not return one attention matrix for each head")
-    stacked = torch.stack([a[0].float() for a in found]).cpu()
-    if not stacked.isfinite().all():
-        raise UserError(f"{spec}: the attention is not finite; the weights are damaged")
-    if stacked.min() < 0 or stacked.sum(-1).max() > 1.001:
-        raise UserError(f"{spec}: {kind} returns scores, not attention probabilities")
-    return stacked
-
-
-def _arbitrary_ids(model: Any, n: int) -> torch.Tensor:
-    """(1, n): token ids spread over the vocabulary."""
-    import torch
-
-    return (torch.arange(1, n + 1) * 7919 % model.get_input_embeddings().weight.shape[0])[None].to(model.device)
-
-
-def _bears_padding(model: Any, probe: torch.Tensor) -> bool:
-    """Whether the first half of the probe's tokens has the same attention with the other half masked as alone."""
-    import torch
-
-    ids = _arbitrary_ids(model, probe.shape[-1])
-    n = ids.shape[1] // 2
-    mask = (torch.arange(ids.shape[1], device=ids.device) < n).long()[None]
-    padded, alone = attentions(model, ids, mask), attentions(model, ids[:, :n], mask[:, :n])
-    return all(torch.allclose(a[..., :n, :n], b, atol=1e-4) for a, b in zip(padded, alone, strict=True))
-
-
-def _context(config: Any, model: Any, tokenizer: Any) -> int | None:
-    """The most tokens that model and tokenizer take; None without a limit."""
-    import torch
-
-    text = config.get_text_config()
-    names = ("max_position_embeddings", "n_positions", "max_seq_len", "max_sequence_length")
-    limit = next((value for name in names if isinstance(value := getattr(text, name, None), int) and value > 0), None)
-    if limit is not None:
-        # RoBERTa and its kin count positions from padding_idx + 1, so that many rows are never reached.
-        for name, module in model.named_modules():
-            if name.endswith("position_embeddings") and isinstance(module, torch.nn.Embedding):
-                limit = min(limit, module.num_embeddings - (module.padding_idx + 1 if module.padding_idx is not None else 0))
-    limits = [n for n in (limit, tokenizer.model_max_length) if n is not None and n < 10**9]
-    return min(limits, default=None)
-
-
-def _windows(model: Any, spec: str, probe: torch.Tensor, context: int | None) -> tuple[int | None, ...]:
-    """Per layer the sliding window w, where attention reaches |q - k| < w only; None without one."""
-    import torch
-
-    config = model.config.get_text_config()
-    names = ("sliding_window", "window_size", "attention_chunk_size")
-    told = next((value for name in names if isinstance(value := getattr(config, name, None), int)), None)
-    if told is not None and told <= PROBE_WINDOW:
-        probe = _probe(model, spec, min(told + 8, context or told + 8))
-    n = probe.shape[-1]
-    distance = (torch.arange(n)[:, None] - torch.arange(n)).abs()  # (n, n)
-    reach = ((probe > 0).any(1) * distance).flatten(1).amax(1).tolist()  # (layers,)
-    windows = [r + 1 if r < n - 6 else None for r in reach]  # a single distance without mass may be chance
-    if told is not None and told > PROBE_WINDOW and getattr(config, "use_sliding_window", True) is not False:
-        kinds = getattr(config, "layer_types", None) or ["sliding_attention"] * len(windows)
-        windows = [told if kind != "full_attention" else w for kind, w in zip(kinds, windows, strict=True)]
-    return tuple(windows)
 
 
 def _fingerprint(model: Any, tokenizer: Any, absent: set[str]) -> str:

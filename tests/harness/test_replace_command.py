@@ -12,7 +12,8 @@ import torch
 
 from harness import curve
 from harness.cli import main
-from harness.commands.replace import page, percent, program_sources
+from harness.commands._replace_page import page, percent
+from harness.commands.replace import program_sources
 from harness.measure import make_sample, measure
 from harness.patterns import Memo, previous_token, program_patterns
 from harness.replace import replace_heads
