@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-from numba import njit
+from numba import njit, types
+from numba.extending import intrinsic
 
 from search.problem import Problem
 
@@ -30,12 +31,11 @@ def overlaps(patterns: np.ndarray, problem: Problem, heads: Sequence[int], devic
     elif problem.targets.dtype == np.float16:
         distance = np.zeros((len(patterns), len(heads), len(problem)))
         mass = np.zeros((len(heads), len(problem)))
-        chosen = np.asarray(heads)
+        halves, chosen = problem.targets.view(np.uint16), np.asarray(heads, np.int64)
         for t, first in enumerate(problem.texts[:-1]):
-            whole = np.asarray(problem.targets[chosen, problem.offsets[t] : problem.offsets[t + 1]]).view(np.uint16)
             own = slice(first, problem.texts[t + 1] + 1)
-            source = problem.row_source[own.start : own.stop - 1] - problem.offsets[t]
-            _distances(patterns, whole, source, problem.rows[own], distance[:, :, t], present[:, t], mass[:, t])
+            source = problem.row_source[own.start : own.stop - 1]
+            _distances(patterns, halves, chosen, source, problem.rows[own], distance[:, :, t], present[:, t], mass[:, t])
     else:
         distance = np.empty((len(patterns), len(heads), len(problem)))
         mass = np.empty((len(heads), len(problem)))
@@ -65,37 +65,50 @@ def _by_torch(
     return distances, patterns_mass, targets_mass
 
 
+@intrinsic  # type: ignore[untyped-decorator]
+def _as_float(typing, bits):  # type: ignore[no-untyped-def]
+    """The float32 that has the bits of an int32."""
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return builder.bitcast(arguments[0], context.get_value_type(types.float32))
+
+    return types.float32(types.int32), generate
+
+
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _widen(half, out, bits):  # type: ignore[no-untyped-def]
-    """out <- the values of non-negative half-precision numbers; bits is out's memory as int32."""
-    for c in range(len(half)):
-        bits[c] = (np.int32(half[c]) << np.int32(13)) + np.int32(0x38000000)
+def _widen(half, out):  # type: ignore[no-untyped-def]
+    """out <- the values of non-negative half-precision numbers, given as uint16; returns their sum."""
+    total = np.float32(0)
     for c in range(len(half)):  # without a branch, so that it becomes vector instructions
-        x = np.float32(half[c])
-        out[c] = x * np.float32(2.0**-24) if x < np.float32(0x400) else out[c]  # below: subnormal
+        h = np.int32(half[c])
+        subnormal = np.float32(h) * np.float32(2.0**-24)
+        x = subnormal if h < 0x400 else _as_float((h << np.int32(13)) + np.int32(0x38000000))
+        out[c] = x
+        total += x
+    return total
 
 
 @njit(cache=True, fastmath=True)  # type: ignore[untyped-decorator]
-def _distances(patterns, halves, source, rows, distance, present, mass):  # type: ignore[no-untyped-def]
+def _distances(patterns, halves, chosen, source, rows, distance, present, mass):  # type: ignore[no-untyped-def]
     """distance (P, H), present (P) and mass (H) += L1 distances and sums of patterns and targets on one text.
 
-    halves (H, n * n) as uint16; source (n): where each row's unmasked cells begin there; rows (n + 1): where in patterns.
+    halves: all targets as uint16, of which the rows `chosen` (H) count; source (n): where each row of the text begins there, less
+    its masked cells; rows (n + 1): where it stands in patterns.
     """
-    heads, number, base = len(halves), len(source), rows[0]
+    heads, number, base = len(chosen), len(source), rows[0]
     size = rows[number] - base
-    whole = np.empty(halves.shape[1], np.int32)
-    wide = whole.view(np.float32)
+    place = np.empty(size, np.int32)
+    for r in range(number):
+        for c in range(rows[r], rows[r + 1]):
+            place[c - base] = source[r] - source[0] + c - rows[r]
+    half = np.empty(size, np.uint16)
     packed = np.zeros(((heads + 3) // 4 * 4, size), np.float32)
     sums = np.empty(4, np.float32)
     for h in range(heads):
-        _widen(halves[h], wide, whole)
-        total = np.float32(0)
-        for r in range(number):
-            to, of = packed[h, rows[r] - base : rows[r + 1] - base], wide[source[r] : source[r] + rows[r + 1] - rows[r]]
-            for c in range(len(to)):
-                to[c] = of[c]
-                total += of[c]
-        mass[h] += total
+        target = halves[chosen[h], source[0] :]
+        for c in range(size):
+            half[c] = target[place[c]]
+        mass[h] += _widen(half, packed[h])
     for p in range(len(patterns)):
         pattern = patterns[p, base : base + size]
         total = np.float32(0)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from search.campaign import Plan
 
 PHASES = ("heads", "llm", "exchange", "share")
-CHUNK = 12  # programs scored by one task
+CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
 TYPICAL_RULES = 9  # the median over heads is at most this; a head that gains much from more may have more
 RULE_PRICES = tuple(0.0005 * 1.25**i for i in range(24))  # IoU on `select` that a further rule must be worth
 OVERFIT = 0.5  # of the IoU by which `fit` exceeds `select` beyond SLACK is taken off
