@@ -55,12 +55,14 @@ class Campaign:
     seconds: float | None = None  # no new unit is begun after so long; what is there is finished
     clock: Callable[[], float] = time.monotonic
     begun: float = field(init=False)
+    scores: finish.Scores = field(init=False)
     _best: dict[int, float] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)  # seconds by phase
     figures: dict[str, float] = field(default_factory=dict)  # for the progress report
 
     def __post_init__(self) -> None:
         self.begun = self.clock()
+        self.scores = finish.Scores(self.folder, self.plan, self.executor)
 
     def run(self, names: dict[str, Any]) -> bool:
         """All phases. The outcome, after `names`, goes to result.json, or to partial.json if the run is cut short."""
@@ -85,7 +87,7 @@ class Campaign:
         started = self.clock()
         self.report("finish", 0, 1, self.figures)
         complete = not interrupted and not self._late()
-        outcome = {**names, **finish.outcome(self.folder, plan, self.executor)}
+        outcome = {**names, **finish.outcome(self.folder, plan, self.executor, self.scores)}
         if self.proposer is not None:
             outcome["llm"] = {**self.proposer.summary(), "verdict": self.proposer.verdict()}
             self.folder.write("llm.json", outcome["llm"])
@@ -154,6 +156,6 @@ class Campaign:
         started = self.clock()
         try:
             pool, _ = finish.gather(self.folder, phases, self.plan)
-            return pool, finish.score_all(self.folder, pool.programs, "fit", self.plan, self.executor)
+            return pool, self.scores(pool.programs, "fit")
         finally:
             self._spend("scoring", started)

@@ -25,17 +25,18 @@ def overlaps(patterns: np.ndarray, problem: Problem, heads: Sequence[int], devic
     """
     starts = problem.rows[problem.texts[:-1]]
     patterns = np.ascontiguousarray(patterns, np.float32)
-    present = np.zeros((len(patterns), len(problem)))  # the sums of the patterns
     if device is not None:
         distance, present, mass = _by_torch(patterns, problem, heads, device)
     elif problem.targets.dtype == np.float16:
-        distance = np.zeros((len(patterns), len(heads), len(problem)))
-        mass = np.zeros((len(heads), len(problem)))
+        # by texts first, so that the compiled loops meet contiguous arrays alone
+        distance = np.zeros((len(problem), len(patterns), len(heads)))
+        present, mass = np.zeros((len(problem), len(patterns))), np.zeros((len(problem), len(heads)))
         halves, chosen = problem.targets.view(np.uint16), np.asarray(heads, np.int64)
         for t, first in enumerate(problem.texts[:-1]):
             own = slice(first, problem.texts[t + 1] + 1)
             source = problem.row_source[own.start : own.stop - 1]
-            _distances(patterns, halves, chosen, source, problem.rows[own], distance[:, :, t], present[:, t], mass[:, t])
+            _distances(patterns, halves, chosen, source, problem.rows[own], distance[t], present[t], mass[t])
+        distance, present, mass = distance.transpose(1, 2, 0), present.T, mass.T
     else:
         distance = np.empty((len(patterns), len(heads), len(problem)))
         mass = np.empty((len(heads), len(problem)))
@@ -82,7 +83,7 @@ def _widen(half, out):  # type: ignore[no-untyped-def]
     for c in range(len(half)):  # without a branch, so that it becomes vector instructions
         h = np.int32(half[c])
         subnormal = np.float32(h) * np.float32(2.0**-24)
-        x = subnormal if h < 0x400 else _as_float((h << np.int32(13)) + np.int32(0x38000000))
+        x = subnormal if h < 0x400 else _as_float((h << np.int32(13)) + np.int32(0x38000000))  # type: ignore[call-arg]
         out[c] = x
         total += x
     return total

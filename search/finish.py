@@ -49,16 +49,26 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, 
     return Pool(tuple(known), proposers, roots, heads), counts
 
 
-def score_all(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
-    """(P, H) float32: mean IoU over the texts of a split, of every program on every head of the plan."""
-    import numpy as np
+class Scores:
+    """Mean IoU over the texts of a split, of programs on every head of the plan; no program is scored on a split twice."""
 
-    from search import units
+    def __init__(self, folder: RunFolder, plan: Plan, executor: Executor) -> None:
+        self.path, self.heads, self.executor = str(folder.path), plan.heads, executor
+        self._known: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}  # program: (H)
 
-    chunks = [list(programs[i : i + CHUNK]) for i in range(0, len(programs), CHUNK)]
-    tasks = [executor.submit(units.mean_scores, str(folder.path), chunk, split, plan.heads) for chunk in chunks]
-    parts = [task.result() for task in tasks]
-    return np.concatenate(parts) if parts else np.zeros((0, len(plan.heads)), np.float32)
+    def __call__(self, programs: Sequence[str], split: str) -> np.ndarray:
+        """(P, H) float32."""
+        import numpy as np
+
+        from search import units
+
+        known = self._known[split]
+        new = [p for p in dict.fromkeys(programs) if p not in known]
+        chunks = [new[i : i + CHUNK] for i in range(0, len(new), CHUNK)]
+        tasks = [self.executor.submit(units.mean_scores, self.path, chunk, split, self.heads) for chunk in chunks]
+        for chunk, task in zip(chunks, tasks, strict=True):
+            known.update(zip(chunk, task.result(), strict=True))
+        return np.array([known[p] for p in programs], np.float32).reshape(-1, len(self.heads))
 
 
 def per_text(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
@@ -71,8 +81,11 @@ def per_text(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan,
     return np.concatenate([task.result()[0] for task in tasks])
 
 
-def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]:
-    """The result of a campaign as far as it has come; also written to programs.json (every program, every head)."""
+def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | None = None) -> dict[str, Any]:
+    """The result of a campaign as far as it has come; also written to programs.json (every program, every head).
+
+    scores: those of the campaign, so that what is known is not scored again.
+    """
     import numpy as np
 
     from dsl import complexity, parse
@@ -84,7 +97,8 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor) -> dict[str, Any]
     known = tuple(patterns.LIBRARY.items())  # the first of them are the baselines
     baselines = known[: len(patterns.BASELINES)]
     programs = [*pool.programs, *(p for _, p in known)]
-    iou = {split: score_all(folder, programs, split, plan, executor) for split in SPLITS}  # (P, H)
+    scores = scores or Scores(folder, plan, executor)
+    iou = {split: scores(programs, split) for split in SPLITS}  # (P, H)
     count = len(pool.programs)
     if not count:
         raise ValueError("no program was found; give the run more time")

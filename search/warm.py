@@ -24,7 +24,9 @@ def main() -> None:
     for causal in (True, False):
         patterns = evaluate(program, Batch(texts, causal=causal))
         cells = np.concatenate([p[: len(t), : len(t)].ravel() for p, t in zip(patterns, texts, strict=True)])
-        problem = Problem(texts, causal, cells[None].astype(np.float16))
+        targets = cells[None].astype(np.float16)
+        targets.flags.writeable = False  # as patterns are that a run maps into memory
+        problem = Problem(texts, causal, targets)
         induce(Bank(problem), [0], np.random.default_rng(0), max_rules=3, budget=200)
         fit_constants(program, problem, [0], steps=2)
         IncrementalEvaluator(problem, 0).iou(program)
