@@ -1,7 +1,7 @@
 """How far programs can go: a softmax over class, distance and token parameters for each head, which nobody could read.
 
     python bench/ceiling.py             its IoU per head, and what it loses without each group of features
-    python bench/ceiling.py --run RUN   beside that, where the run's programs fall short: what each group adds to a program
+    python bench/ceiling.py --run RUN   where a run's programs fall short of it: what each group adds to a program
 
 The weight of a cell is exp of a sum of table entries, one per group: distance; token class of the query and of the key; token of
 the key, and of the query where it decides how much goes to the first position and to itself; repeats of tokens; sentence ends and
@@ -229,7 +229,7 @@ def main() -> None:
 
 
 def measured(bench: Bench, args: Any) -> list[dict[str, Any]]:
-    """Per head: the ceiling, its loss without each group, and with a run what each group adds to the head's program (test IoU)."""
+    """Per head the ceiling; its loss without each group, or with a run what each group adds to the head's program (test IoU)."""
     programs, kinds = {}, {}
     if args.run:
         for h in bench.folder.read("result.json")["heads"]:
@@ -237,8 +237,10 @@ def measured(bench: Bench, args: Any) -> list[dict[str, Any]]:
             kinds[h["layer"] * bench.per_layer + h["head"]] = h["kind"]
     jobs: list[tuple[Any, ...]] = []
     for h in bench.heads:
-        jobs += [(bench.path, h), *((bench.path, h, g) for g in GROUPS)]
-        if h in programs:
+        jobs.append((bench.path, h))
+        if not args.run:
+            jobs += [(bench.path, h, g) for g in GROUPS]
+        else:
             jobs += [(bench.path, h, "", programs[h], ()), *((bench.path, h, "", programs[h], (g,)) for g in GROUPS)]
     done = iter(each(ceiling, jobs, args.workers, "softmax fits"))
     rows = []
@@ -246,8 +248,9 @@ def measured(bench: Bench, args: Any) -> list[dict[str, Any]]:
         whole = next(done)
         found: dict[str, Any] = {"head": bench.name(h), **whole.value, "seconds": round(whole.seconds, 2)}
         test = whole.value["iou"]["test"]
-        found["loss"] = {g: test - next(done).value["iou"]["test"] for g in GROUPS}
-        if h in programs:
+        if not args.run:
+            found["loss"] = {g: test - next(done).value["iou"]["test"] for g in GROUPS}
+        else:
             own = next(done).value["iou"]
             adds = {g: next(done).value["iou"]["test"] - own["test"] for g in GROUPS}
             found |= {"kind": kinds[h], "program": own, "gap": test - own["test"], "adds": adds}
@@ -289,10 +292,8 @@ def show(rows: list[dict[str, Any]]) -> None:
     ]
     print(table(header, cells))
     if compared:
-        loss = {g: float(np.mean([r["loss"][g] for r in rows])) for g in GROUPS}
-        print("\nthe ceiling's own loss without a group: " + ", ".join(f"{g} {x:+.3f}" for g, x in loss.items()))
         first = Counter(max(r["adds"], key=lambda g: r["adds"][g]) for r in rows if r["gap"] > 0.01)
-        print("what most programs with a gap above 0.01 lack: " + ", ".join(f"{g} ({n} heads)" for g, n in first.most_common()))
+        print("\nwhat most programs with a gap above 0.01 lack: " + ", ".join(f"{g} ({n} heads)" for g, n in first.most_common()))
 
 
 if __name__ == "__main__":
