@@ -5,6 +5,42 @@ numba keeps what it compiled beside the sources (or in NUMBA_CACHE_DIR), for all
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+KEPT = Path(os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).with_name("__pycache__"))
+
+
+def ensure_compiled(say: Callable[[str], None]) -> None:
+    """Compiles what is not compiled yet, before worker processes would, each for itself.
+
+    Beside the time there is a reason of substance: a loop compiled where another one came out of the cache is rounded differently
+    from both compiled together, so that a run and its continuation could part.
+    """
+    marker = KEPT / f"compiled-{_state()}"
+    if marker.exists() or not os.access(KEPT if KEPT.exists() else KEPT.parent, os.W_OK):
+        return
+    say("compiling the search's inner loops, once (half a minute)")
+    main()
+    KEPT.mkdir(exist_ok=True)
+    for old in KEPT.glob("compiled-*"):
+        old.unlink(missing_ok=True)
+    marker.touch()
+
+
+def _state() -> str:
+    """Names what compiled code depends on: the sources as they lie here, the compiler, the processor."""
+    from importlib.metadata import version
+
+    from llvmlite.binding import get_host_cpu_name
+
+    root = Path(__file__).parents[1]
+    sources = sorted((*root.glob("search/*.py"), *root.glob("dsl/*.py")))
+    known = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in sources]
+    return hashlib.sha256(repr((known, version("numba"), get_host_cpu_name())).encode()).hexdigest()[:16]
+
 
 def main() -> None:
     """Runs every kernel on a problem of a few tokens."""
@@ -34,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    ensure_compiled(print)

@@ -48,6 +48,7 @@ def main(args: Namespace) -> int:
     from harness.session import begin_run
     from search.campaign import Campaign, Plan
     from search.executors import cores, executor, slots
+    from search.warm import ensure_compiled
 
     started = time.monotonic()
     path = Path(args.out or f"runs/{Path(args.target).name}")
@@ -66,6 +67,7 @@ def main(args: Namespace) -> int:
     plan = Plan(rows, settings["seed"], settings["evaluations"], library_size=settings["library_size"], proposers=tuple(proposers))
     if args.llm_dry_run and opened is not None:
         return _dry_run(args, session, opened, rows)
+    ensure_compiled(output.note)
     prepared = time.monotonic() - started
     with ExitStack() as stack:
         pool = stack.enter_context(executor(args.executor, args.workers or cores()))
