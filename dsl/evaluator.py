@@ -1,420 +1,57 @@
 """The vectorised evaluator: program x batch of texts -> attention patterns. tests/dsl/oracle.py is its specification.
 
-An expression's value is an array with the axes (…, text, query, key): variables of ranges stand in front, innermost first, and
-an axis has length 1 where the value does not depend on it. What depends on q and k alone is kept in the batch, and what depends
-on one position alone is computed once and shared by q, k and every range variable.
+dsl/plan.py prepares a program, dsl/values.py computes what its rules read, dsl/kernels.py applies them.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dsl.batch import MISSING, Batch, indices
-from dsl.check import Scope, sort_of
-from dsl.nodes import (
-    Aggregate,
-    And,
-    Binary,
-    Block,
-    Bool,
-    Call,
-    Compare,
-    Expr,
-    Find,
-    IfElse,
-    K,
-    Let,
-    Member,
-    Name,
-    Neg,
-    Not,
-    Num,
-    Or,
-    Program,
-    Q,
-    Rule,
-    Same,
-    Statement,
-    Str,
-    free_names,
-    substitute,
-)
-from dsl.ranges import over_range
-from dsl.vocabulary import VOCABULARY
+from dsl.batch import LARGEST, Batch
+from dsl.nodes import Program
+from dsl.values import State, value
 
-LARGEST = 1e30  # weights beyond this size count as this size, so that every row can be divided by its sum
-CACHE_BYTES = 1 << 26  # of kept values per batch; beyond it the batch forgets and starts anew
+if TYPE_CHECKING:
+    from dsl.plan import Plan
 
-_TEXTUAL = frozenset({"q", "k", "n"})
-_ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
-    "+": operator.add,
-    "-": operator.sub,
-    "*": operator.mul,
-    "/": operator.truediv,
-    "//": operator.floordiv,
-    "%": operator.mod,
-    "**": operator.pow,
-}
-_COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
+__all__ = ["LARGEST", "evaluate", "value", "weights_of"]
 
 
 def evaluate(program: Program, batch: Batch) -> np.ndarray:
     """(B, Q, K) float32: the program's attention pattern on every text, each row summing to 1 or 0, zero where masked."""
-    weights = weights_of(program, batch)
-    np.nan_to_num(weights, copy=False, nan=0.0, posinf=LARGEST, neginf=0.0)
-    np.clip(weights, 0, LARGEST, out=weights)
-    weights *= batch.allowed
-    total = weights.sum(-1, keepdims=True)
-    return np.divide(weights, total, out=weights, where=total > 0)
+    from dsl.kernels import finish
+    from dsl.plan import plan
+
+    settled = program in batch.met  # met again: what the texts alone decide about cells is worth keeping
+    batch.met.add(program)
+    prepared = plan(program, settled)
+    weights = _run(prepared, batch, prepared.whole)
+    finish(weights, batch.lengths, batch.reach, prepared.whole)
+    return weights
 
 
 def weights_of(program: Program, batch: Batch) -> np.ndarray:
-    """(B, Q, K) float32: the weights after the last rule, before masking and normalising."""
-    with np.errstate(all="ignore"):
-        state = _State(batch)
-        _run(_inlined(program).statements, None, state)
-        return state.weights
+    """(B, Q, K) float32: the weights after the last rule, before masking and normalising; zero beyond a text's end."""
+    from dsl.plan import plan
+
+    return _run(plan(program), batch, True)
 
 
-def value(expression: Expr, batch: Batch) -> np.ndarray:
-    """The value of a closed expression, broadcastable to (B, Q, K): bool for guards, NaN for missing numbers."""
-    with np.errstate(all="ignore"):
-        return _State(batch).value(expression)
+def _run(prepared: Plan, batch: Batch, whole: bool) -> np.ndarray:
+    from dsl.operands import run, table_of
 
-
-@lru_cache(maxsize=4096)
-def _inlined(program: Program) -> Program:
-    """The program without the `let`s that do not read weights: their values are shared through the batch's cache."""
-
-    def within(statements: tuple[Statement, ...], names: dict[str, Expr]) -> tuple[Statement, ...]:
-        result: list[Statement] = []
-        for s in statements:
-            match s:
-                case Let(name, value):
-                    new = substitute(value, names)
-                    if free_names(new) <= _TEXTUAL:
-                        names = {**names, name: new}
-                    else:
-                        result.append(Let(name, new))
-                case Block(guard, then, other):
-                    result.append(Block(substitute(guard, names), within(then, names), within(other, names)))
-                case Rule():
-                    result.append(substitute(s, names) if names else s)
-        return tuple(result)
-
-    return Program(within(program.statements, {}))
-
-
-def _run(statements: tuple[Statement, ...], where: np.ndarray | None, state: _State) -> None:
-    for s in statements:
-        match s:
-            case Let(name, value):
-                array = state.value(value)
-                # The name stands for the weights as they are here, so later rules must not change the array.
-                state = state.bind(name, sort_of(value, state.sorts), np.array(array))
-            case Block(guard, then, other):
-                holds = state.value(guard)
-                if {"weight", "row"} & free_names(guard):
-                    holds = np.array(holds)
-                _run(then, _both(where, holds), state)
-                if other:
-                    _run(other, _both(where, ~holds), state)
-            case Rule(op, number, guard):
-                mask = where if guard is None else _both(where, state.value(guard))
-                _act(op, number, mask, state)
-
-
-def _both(a: np.ndarray | None, b: np.ndarray) -> np.ndarray:
-    return b if a is None else a & b
-
-
-def _act(op: str, number: Expr | None, mask: np.ndarray | None, state: _State) -> None:
-    weights = state.weights
-    if number is None:
-        total = state.row()
-        _apply(np.divide, weights, total.astype(np.float32), _both(mask, total != 0))
-        return
-    operand = state.value(number)
-    defined = np.isfinite(operand)
-    if not defined.all():
-        mask = _both(mask, defined)
-    if mask is not None and mask.size == 1:
-        if not mask.item():
-            return
-        mask = None
-    _apply(_OPERATIONS[op], weights, np.clip(operand, -LARGEST, LARGEST).astype(np.float32), mask)
-
-
-def _assign(weights: np.ndarray, operand: np.ndarray, out: np.ndarray, where: Any) -> None:
-    np.copyto(out, operand, where=where)
-
-
-_OPERATIONS: dict[str, Callable[..., Any]] = {
-    "set": _assign,
-    "add": np.add,
-    "scale": np.multiply,
-    "max": np.maximum,
-    "min": np.minimum,
-}
-
-
-def _apply(operation: Callable[..., Any], weights: np.ndarray, operand: np.ndarray, mask: np.ndarray | None) -> None:
-    operation(weights, operand, out=weights, where=True if mask is None else mask)
-
-
-@dataclass
-class _State:
-    """Where evaluation stands: the weights so far, and the names bound by ranges and impure lets."""
-
-    batch: Batch
-    weights: Any = None  # (B, Q, K) float32; zeros at the start
-    sorts: Scope = field(default_factory=dict)
-    bound: dict[str, np.ndarray] = field(default_factory=dict)
-    depth: int = 0  # range variables in scope
-
-    def __post_init__(self) -> None:
-        if self.weights is None:
-            size = self.batch.size
-            self.weights = np.zeros((len(self.batch), size, size), np.float32)
-
-    def bind(self, name: str, sort: Any, array: np.ndarray, deeper: int = 0) -> _State:
-        return replace(self, sorts={**self.sorts, name: sort}, bound={**self.bound, name: array}, depth=self.depth + deeper)
-
-    def row(self) -> np.ndarray:
-        """(B, Q, 1): the sums of the rows so far, masked cells included, padding not."""
-        return (self.weights * self.batch.valid[:, None, :]).sum(-1, keepdims=True, dtype=np.float64)
-
-    def value(self, node: Expr) -> np.ndarray:
-        free = free_names(node)
-        if free <= _TEXTUAL:
-            return self._shared(node, free)
-        positions = free - {"n"}
-        if len(positions) == 1 and not isinstance(node, Name):
-            (var,) = positions
-            array = self.bound.get(var)
-            if array is not None and array.ndim > 3 and self.sorts[var] == "number":
-                return self._moved(self._shared(substitute(node, {var: K}), frozenset({"k"})), array.ndim)
-        return self._compute(node)
-
-    def _shared(self, node: Expr, free: frozenset[str]) -> np.ndarray:
-        if isinstance(node, Name | Num | Bool | Str):
-            return self._compute(node)
-        cache = self.batch.cache
-        known = cache.get(node)
-        if known is None:
-            if "q" in free and "k" not in free:
-                known = self.value(substitute(node, {"q": K})).swapaxes(-1, -2)
-            else:
-                outside = _State(self.batch, self.weights)
-                known = outside._compute(node)
-            if self.batch.cached_bytes > CACHE_BYTES:
-                cache.clear()
-                self.batch.cached_bytes = 0
-            cache[node] = known
-            self.batch.cached_bytes += known.nbytes
-        return known
-
-    def _moved(self, over_keys: np.ndarray, rank: int) -> np.ndarray:
-        """(b, 1, N) as a range variable's: (N, 1, …, b, 1, 1) of the given rank."""
-        flat = over_keys.reshape(over_keys.shape[0], -1).T
-        return flat.reshape(flat.shape[0], *(1,) * (rank - 4), flat.shape[1], 1, 1)
-
-    def _compute(self, node: Expr) -> np.ndarray:
-        match node:
-            case Num(number):
-                return np.full((1, 1, 1), number)
-            case Str(string):
-                return np.full((1, 1, 1), self.batch.code(string), np.int32)
-            case Bool(truth):
-                return np.full((1, 1, 1), truth)
-            case Name(name):
-                return self._name(name)
-            case Same(feature):
-                return self.value(Compare("==", Call(feature, (Q,)), Call(feature, (K,))))
-            case Call():
-                return self._call(node)
-            case Neg(item):
-                return -self.value(item)
-            case Binary(op, left, right):
-                return _finite(_ARITHMETIC[op](self.value(left), self.value(right)))
-            case Compare(op, left, right):
-                return self._compare(op, self.value(left), self.value(right))
-            case Member(item, values):
-                return self._member(self.value(item), values)
-            case Not(item):
-                return ~self.value(item)
-            case And(items):
-                return _folded(np.logical_and, [self.value(i) for i in items])
-            case Or(items):
-                return _folded(np.logical_or, [self.value(i) for i in items])
-            case IfElse(test, then, other):
-                return np.where(self.value(test), self.value(then), self.value(other))
-            case Find() | Aggregate():
-                return over_range(node, self)
-        raise TypeError(f"not an expression: {node!r}")
-
-    def _name(self, name: str) -> np.ndarray:
-        size = self.batch.size
-        match name:
-            case "q":
-                return np.arange(size, dtype=np.float64).reshape(1, size, 1)
-            case "k":
-                return np.arange(size, dtype=np.float64).reshape(1, 1, size)
-            case "n":
-                return self.batch.lengths.astype(np.float64).reshape(-1, 1, 1)
-            case "dist":
-                return self._name("q") - self._name("k")
-            case "weight":
-                return self.weights
-            case "row":
-                return self.row()
-        return self.bound[name]
-
-    def _compare(self, op: str, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        if a.dtype == np.int32:  # texts or words
-            here = (a != MISSING) & (b != MISSING)
-            return here & (a == b if op == "==" else a != b)
-        if op == "!=":
-            return (a != b) & ~np.isnan(a) & ~np.isnan(b)
-        return _COMPARISONS[op](a, b)
-
-    def _member(self, item: np.ndarray, values: tuple[str | float, ...]) -> np.ndarray:
-        if item.dtype != np.int32:
-            return np.isin(item, [v for v in values if not isinstance(v, str)])
-        codes = [self.batch.code(v) for v in values if isinstance(v, str)]
-        table = np.zeros(len(self.batch.strings) + 1, bool)  # the last entry answers for MISSING = -1
-        table[codes] = True
-        return table[item]
-
-    def _call(self, node: Call) -> np.ndarray:
-        primitive = VOCABULARY[node.name]
-        args = node.args
-        match primitive.domain:
-            case "number":
-                values = [self.value(a) for a in args]
-                result = primitive.evaluate(*values, np)
-                return _finite(result)
-            case "text":
-                wanted = [primitive.params[min(i, len(primitive.params) - 1)] for i in range(len(args))]
-                arrays = [self.as_text(a) if w == "text" else self.value(a) for a, w in zip(args, wanted, strict=True)]
-                return self._strings(primitive, arrays)
-            case "position":
-                if node.name == "text" and sort_of(args[0], self.sorts) == "word":
-                    return self.as_text(args[0])
-                return self._at_position(primitive.name, args[0])
-            case "word":
-                table = self.batch.per_word(primitive.name, primitive.evaluate, primitive.result)
-                if primitive.name in ("first_token", "last_token"):
-                    table = np.where(table < 0, np.nan, table)
-                return self.pick(table, self.as_word(args[0]), primitive.result)
-            case "pair":
-                table = self.batch.pairs(primitive.name, primitive.evaluate)
-                if args == (Q, K):
-                    return table
-                rows, columns = (indices(self.value(a), self.batch.size) for a in args)
-                picked = table[np.arange(len(table)).reshape(-1, 1, 1), np.maximum(rows, 0), np.maximum(columns, 0)]
-                return np.where((rows < 0) | (columns < 0), np.nan, picked)
-        return self._cell(node)
-
-    def _cell(self, node: Call) -> np.ndarray:
-        first = self.value(node.args[0])
-        match node.name:
-            case "exists":
-                return first != MISSING if first.dtype == np.int32 else ~np.isnan(first)
-            case "default":
-                missing = first == MISSING if first.dtype == np.int32 else np.isnan(first)
-                return np.where(missing, self.value(node.args[1]), first)
-            case "nth_word":
-                whole = indices(first, self.batch.words)
-                return np.where(whole < self.batch.valid_words.sum(1).reshape(-1, 1, 1), whole, MISSING).astype(np.int32)
-            case "weight":
-                rows, columns = (indices(v, self.batch.size) for v in (first, self.value(node.args[1])))
-                inside = (rows >= 0) & (columns >= 0)
-                texts = np.arange(len(self.batch)).reshape(-1, 1, 1)
-                picked = self.weights[texts, np.maximum(rows, 0), np.maximum(columns, 0)].astype(np.float64)
-                lengths = self.batch.lengths.reshape(-1, 1, 1)
-                return np.where(inside & (rows < lengths) & (columns < lengths), picked, np.nan)
-        raise TypeError(f"{node.name} has no evaluator")
-
-    def as_text(self, node: Expr) -> np.ndarray:
-        """Codes of a text, of a position's token, or of a word's text."""
-        sort = sort_of(node, self.sorts)
-        if sort == "text":
-            return self.value(node)
-        if sort == "number":
-            return self.value(Call("text", (node,)))
-        table = self.batch.per_word("text", lambda text, w: text.words[w].text, "text")
-        return self.pick(table, self.value(node), "text")
-
-    def as_word(self, node: Expr) -> np.ndarray:
-        """Indices of a word, or of a position's first word."""
-        if sort_of(node, self.sorts) == "word":
-            return self.value(node)
-        return self.value(Call("word", (node,)))
-
-    def _at_position(self, name: str, at: Expr) -> np.ndarray:
-        primitive = VOCABULARY[name]
-        table = self.batch.per_position(name, primitive.evaluate, primitive.result)
-        if at == K:
-            return table[:, None, :]
-        return self.pick(table, indices(self.value(at), self.batch.size), primitive.result)
-
-    def pick(self, table: np.ndarray, index: np.ndarray, sort: str) -> np.ndarray:
-        """table (B, X) at the given indices (…, b, q, k), missing where the index is negative."""
-        picked = table[np.arange(len(table)).reshape(-1, 1, 1), np.maximum(index, 0)]
-        if sort == "guard":
-            return picked & (index >= 0)
-        return np.where(index < 0, np.nan if sort == "number" else MISSING, picked).astype(table.dtype, copy=False)
-
-    def _strings(self, primitive: Any, arrays: list[np.ndarray]) -> np.ndarray:
-        """A function of strings, computed once per distinct combination of arguments."""
-        texts = [a.dtype == np.int32 for a in arrays]
-        full = np.broadcast_arrays(*arrays)
-        shape = full[0].shape
-        flat = [a.ravel() for a in full]
-        missing = _folded(np.logical_or, [a == MISSING if t else np.isnan(a) for a, t in zip(flat, texts, strict=True)])
-        combined = np.zeros(len(flat[0]), np.int64)
-        for a in flat:
-            distinct, inverse = np.unique(a, return_inverse=True)
-            combined = combined * len(distinct) + inverse
-        _, first, inverse = np.unique(combined, return_index=True, return_inverse=True)
-        results: list[Any] = []
-        for i in first:
-            if missing[i]:
-                results.append(_NOTHING[primitive.result])
-                continue
-            args = [self.batch.strings[a[i]] if t else float(a[i]) for a, t in zip(flat, texts, strict=True)]
-            result = primitive.evaluate(*args)
-            results.append(self.batch.code(result) if primitive.result == "text" else result)
-        return np.array(results, _DTYPE[primitive.result])[inverse].reshape(shape)
-
-
-_NOTHING = {"text": MISSING, "number": np.nan, "guard": False}
-_DTYPE = {"text": np.int32, "number": np.float64, "guard": bool}
-
-
-def _finite(values: Any) -> np.ndarray:
-    """Not a finite number: missing."""
-    values = np.asarray(values, np.float64)
-    return values if np.isfinite(values).all() else np.where(np.isfinite(values), values, np.nan)
-
-
-def _folded(combine: Callable[..., np.ndarray], values: list[np.ndarray]) -> np.ndarray:
-    """Combined smallest first, so that few operations run on full matrices."""
-    values = sorted(values, key=lambda v: v.size)
-    result = values[0]
-    for v in values[1:]:
-        result = combine(result, v)
-    return result
+    weights = np.zeros((len(batch), batch.size, batch.size), np.float32)
+    state = State(batch, weights)
+    for stage in prepared.stages:
+        table = batch.bound.get((stage, whole))
+        if table is None or stage.before:
+            with np.errstate(all="ignore"):
+                for name, expression in stage.before:
+                    # The name stands for the weights as they are here, so later rules must not change the array.
+                    state = state.bind(name, prepared.scope[name], np.array(state.value(expression)))
+                batch.make_room()
+                table = batch.bound[stage, whole] = table_of(stage, batch, state, whole)
+        run(stage, table, weights, batch, whole)
+    return weights

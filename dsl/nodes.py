@@ -299,6 +299,8 @@ def substitute(node: Any, values: dict[str, Any]) -> Any:
     """Replaces free names by expressions; names bound inside (ranges, lets) hide outer ones."""
     if isinstance(node, Name):
         return values.get(node.name, node)
+    if "dist" not in values and free_names(node).isdisjoint(values):
+        return node
     if isinstance(node, Find | Aggregate):
         inner = {name: v for name, v in values.items() if name != node.range.var}
         bounds = rebuild(node.range, lambda x: substitute(x, values))

@@ -1,7 +1,8 @@
 """Ranges: first, last, count, any, all, sum, min and max over positions or annotated words.
 
-Three ways, fastest first: running counts where the guard depends on the range variable alone; a matrix product where the guard
-is a conjunction of parts that each see q or k but not both; an axis of its own, or, where that would not fit, a loop.
+Fastest first: running counts, or a reduction per set of words, where the guard depends on the range variable alone; a table where
+the guard asks which position has a given value; a matrix product where the guard is a conjunction of parts that each see q or k but
+not both; an axis of its own, or, where that would not fit, a loop.
 """
 
 from __future__ import annotations
@@ -11,78 +12,175 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dsl.batch import indices
-from dsl.nodes import TRUE, Aggregate, And, Expr, Find, K, Range, free_names, substitute
+from dsl.nodes import TRUE, Aggregate, And, Compare, Expr, Find, K, Range, free_names, substitute
 
 if TYPE_CHECKING:
-    from dsl.evaluator import _State
+    from dsl.values import State
 
+LARGEST_KEY = 1 << 14  # whole numbers up to here are looked up in a table
 AXIS_CELLS = 1 << 24  # the largest array with an axis for the range variable; beyond it the range is looped over
 
 
-def over_range(node: Find | Aggregate, state: _State) -> np.ndarray:
+def over_range(node: Find | Aggregate, state: State) -> np.ndarray:
     """The value of a quantified expression, with the axes of `state`."""
     guard = node.guard if node.guard is not None else TRUE
     number = node.value if isinstance(node, Aggregate) else None
     kind = node.which if isinstance(node, Find) else node.kind
+    inner = free_names(guard) | (free_names(number) if number is not None else frozenset())
     if node.range.domain is None:
-        low, high = _bounds(node.range, state)
-        inner = free_names(guard) | (free_names(number) if number is not None else frozenset())
+        limits = _bounds(node.range, state)
         if inner <= {node.range.var, "n"} and kind not in ("min", "max"):
-            return _running(kind, node.range.var, guard, number, low, high, state)
-        limits = (low, high)
+            return _running(kind, node.range.var, guard, number, *limits, state)
+        if (found := _by_equality(kind, node.range, guard, number, state)) is not None:
+            return found
         size = state.batch.size
     else:
         limits = None
+        if inner <= {node.range.var, "n"}:
+            return _over_words(kind, node.range, guard, number, state)
         size = state.batch.words
     if kind in ("any", "count", "sum") and (product := _product(kind, node.range, guard, number, limits, state)) is not None:
         return product
     return _with_axis(kind, node.range, guard, number, limits, size, state)
 
 
-def _bounds(over: Range, state: _State) -> tuple[np.ndarray, np.ndarray]:
+def _bounds(over: Range, state: State) -> tuple[np.ndarray, np.ndarray]:
     """First and last position of the range, whole numbers within the text; an empty range where a bound is missing."""
-    last = state.batch.lengths.reshape(-1, 1, 1) - 1
+    size = state.batch.size
+    high: Any = state.batch.lengths.reshape(-1, 1, 1) - 1
     low: Any = np.zeros((1, 1, 1), np.int64)
-    high: Any = last
     if over.low is not None:
-        value = state.value(over.low)
-        low = np.where(np.isnan(value), state.batch.size, np.clip(np.ceil(value), 0, state.batch.size)).astype(np.int64)
+        low = np.fmin(np.fmax(np.ceil(state.value(over.low)), 0), size)
+        low = np.where(np.isnan(state.value(over.low)), size, low).astype(np.int64)
     if over.high is not None:
-        value = state.value(over.high)
-        high = np.where(np.isnan(value), -1, np.clip(np.floor(value), -1, state.batch.size)).astype(np.int64)
-        high = np.minimum(high, last)
+        end = np.fmax(np.floor(state.value(over.high)), -1)  # fmax: -1 where the bound is missing
+        high = np.minimum(np.minimum(end, size).astype(np.int64), high)
     return low, high
 
 
-def _running(kind: str, var: str, guard: Expr, number: Expr | None, low: np.ndarray, high: np.ndarray, state: _State) -> np.ndarray:
+def _running(kind: str, var: str, guard: Expr, number: Expr | None, low: np.ndarray, high: np.ndarray, state: State) -> np.ndarray:
     """From tables over positions (running counts, sums, last and next match), read at the range's ends."""
     batch = state.batch
     shape = batch.valid.shape
     holds = np.broadcast_to(state.value(substitute(guard, {var: K})), (shape[0], 1, shape[1]))[:, 0] & batch.valid  # (B, N)
-    texts = np.arange(shape[0]).reshape(-1, 1, 1)
-    empty = low > high
     if kind == "last":
         table = np.maximum.accumulate(np.where(holds, np.arange(shape[1]), -1), axis=1)
-        found = table[texts, np.maximum(high, 0)]
-        return np.where((found < low) | empty, np.nan, found)
+        found = _at(table, np.maximum(high, 0))
+        return np.where((found < low) | (low > high), np.nan, found)
     if kind == "first":
         reverse = np.where(holds, np.arange(shape[1]), shape[1])[:, ::-1]
         table = np.minimum.accumulate(reverse, axis=1)[:, ::-1]
-        found = table[texts, np.minimum(low, shape[1] - 1)]
-        return np.where((found > high) | empty, np.nan, found)
+        found = _at(table, np.minimum(low, shape[1] - 1))
+        return np.where((found > high) | (low > high), np.nan, found)
     if kind == "sum":
         assert number is not None
         values = np.broadcast_to(state.value(substitute(number, {var: K})), (shape[0], 1, shape[1]))[:, 0]
         terms = np.where(holds & ~np.isnan(values), values, 0.0)
     else:
-        terms = (~holds & batch.valid if kind == "all" else holds).astype(np.float64)
+        terms = ~holds & batch.valid if kind == "all" else holds
     running = np.zeros((shape[0], shape[1] + 1))
     np.cumsum(terms, axis=1, out=running[:, 1:])
-    total = np.where(empty, 0.0, running[texts, np.maximum(high, -1) + 1] - running[texts, np.minimum(low, shape[1])])
+    total = _at(running, high + 1)
+    if low.any():
+        total = total - _at(running, low)
+    total = np.where(low > high, 0.0, total)
     return total == 0 if kind == "all" else total > 0 if kind == "any" else total
 
 
-def _inner(over: Range, state: _State, size: int) -> tuple[_State, np.ndarray]:
+def _by_equality(kind: str, over: Range, guard: Expr, number: Expr | None, state: State) -> np.ndarray | None:
+    """Over the whole text, where the guard asks for f(p) == x: a table of what is found for each value of f, read at x."""
+    if over.low is not None or over.high is not None or number is not None or kind not in ("any", "count", "first", "last"):
+        return None
+    own = {over.var, "n"}
+    items = guard.items if isinstance(guard, And) else (guard,)
+    asking = [i for i in items if not free_names(i) <= own]
+    if len(asking) != 1 or not isinstance(asking[0], Compare) or asking[0].op != "==":
+        return None
+    sides = sorted((asking[0].left, asking[0].right), key=lambda side: over.var not in free_names(side))
+    if not free_names(sides[0]) <= own or over.var in free_names(sides[1]):
+        return None
+    batch = state.batch
+    shape = batch.valid.shape
+
+    def of_position(e: Expr) -> np.ndarray:
+        return np.broadcast_to(state.value(substitute(e, {over.var: K})), (shape[0], 1, shape[1]))[:, 0]
+
+    values, wanted = of_position(sides[0]), state.value(sides[1])
+    holds = batch.valid & (values >= 0)  # not missing: MISSING is -1, and a comparison with NaN is false
+    for item in items:
+        if item is not asking[0]:
+            holds = holds & of_position(item)
+    texts, at = np.nonzero(holds)
+    values = values[texts, at]
+    if values.dtype != np.int32 and not ((values == np.floor(values)) & (values < LARGEST_KEY)).all():
+        return None
+    if values.dtype != np.int32 and (of_position(sides[0]) < 0).any():
+        return None
+    size = int(values.max(initial=0)) + 1
+    cells = texts * size + values.astype(np.int64)
+    index = indices(wanted, size)
+    if kind in ("any", "count"):
+        counted = _at(np.bincount(cells, minlength=shape[0] * size).reshape(-1, size), np.maximum(index, 0))
+        total = np.where(index < 0, 0.0, counted)
+        return total if kind == "count" else total > 0
+    table = np.full(shape[0] * size, np.nan)
+    order = slice(None, None, -1 if kind == "first" else 1)
+    table[cells[order]] = at[order]  # the last one written stays
+    return np.where(index < 0, np.nan, _at(table.reshape(-1, size), np.maximum(index, 0)))
+
+
+def _at(table: np.ndarray, index: np.ndarray) -> np.ndarray:
+    """table (B, X) at indices (…, b, q, k) from 0 to X - 1."""
+    starts = np.arange(0, table.size, table.shape[1]).reshape(-1, 1, 1)
+    return np.ravel(table).take(index + starts)
+
+
+def _over_words(kind: str, over: Range, guard: Expr, number: Expr | None, state: State) -> np.ndarray:
+    """Over words, where guard and number depend on the word alone: reduced once per set of words, read where a set is asked for."""
+    batch = state.batch
+    domain = over.domain
+    assert domain is not None
+    index: Any = np.zeros((1, 1, 1), np.int64)
+    if domain.args:
+        index = indices(state.value(domain.args[0]), batch.size) if domain.name == "words" else state.as_word(domain.args[0])
+    of_words = None if not domain.args else domain.name != "words"
+    sets, words = batch.members(domain.name, of_words)  # numbers of sets, of all texts together, and of the words in them
+    size = 1 if of_words is None else batch.words if of_words else batch.size
+    inner, _ = _inner(over, type(state)(batch), batch.words)
+
+    def of_word(e: Expr) -> np.ndarray:
+        return np.broadcast_to(inner.value(e), (batch.words, len(batch), 1, 1))[..., 0, 0].T.ravel()[words]
+
+    holds = of_word(guard)
+    if kind == "all":
+        holds = ~holds
+    values: Any = None
+    if number is not None:
+        values = of_word(number)
+        holds = holds & ~np.isnan(values)
+        values = values[holds]
+    sets, found = sets[holds], words[holds] % batch.words
+    cells = len(batch) * size
+    empty: Any = 0.0
+    table: Any
+    match kind:
+        case "first" | "last":
+            table, empty = np.full(cells, -1, np.int32), -1
+            order = slice(None, None, -1 if kind == "first" else 1)
+            table[sets[order]] = found[order]  # words come in order, and the last one written stays
+        case "min" | "max":
+            table, empty = np.full(cells, np.nan), np.nan
+            (np.fmin if kind == "min" else np.fmax).at(table, sets, values)
+            table[~np.isfinite(table)] = np.nan
+        case _:
+            table = np.bincount(sets, values, cells).astype(np.float64)
+            if kind in ("any", "all"):
+                table, empty = (table > 0, False) if kind == "any" else (table == 0, True)
+    picked = _at(table.reshape(len(batch), size), np.maximum(index, 0))
+    return picked if index.min() >= 0 else np.where(index < 0, empty, picked).astype(picked.dtype)
+
+
+def _inner(over: Range, state: State, size: int) -> tuple[State, np.ndarray]:
     """The scope inside the range, and its variable as an axis of its own: (size, 1, …, 1)."""
     rank = 3 + state.depth + 1
     at = np.arange(size).reshape(size, *(1,) * (rank - 1))
@@ -91,7 +189,7 @@ def _inner(over: Range, state: _State, size: int) -> tuple[_State, np.ndarray]:
     return state.bind(over.var, sort, variable, deeper=1), at
 
 
-def _inside(over: Range, limits: tuple[np.ndarray, np.ndarray] | None, at: np.ndarray, state: _State) -> np.ndarray:
+def _inside(over: Range, limits: tuple[np.ndarray, np.ndarray] | None, at: np.ndarray, state: State) -> np.ndarray:
     """Which values of the variable are in the range: (size, …, b, q, k)."""
     if limits is not None:
         return (at >= limits[0]) & (at <= limits[1])
@@ -118,7 +216,7 @@ def _inside(over: Range, limits: tuple[np.ndarray, np.ndarray] | None, at: np.nd
     )
 
 
-def _product(kind: str, over: Range, guard: Expr, number: Expr | None, limits: Any, state: _State) -> np.ndarray | None:
+def _product(kind: str, over: Range, guard: Expr, number: Expr | None, limits: Any, state: State) -> np.ndarray | None:
     """any / count / sum over the variable of A(q, v) B(v, k) as one matrix product per text, if the guard falls apart so."""
     if state.depth:
         return None
@@ -157,7 +255,7 @@ def _product(kind: str, over: Range, guard: Expr, number: Expr | None, limits: A
     return total > 0.5 if kind == "any" else total.astype(np.float64)
 
 
-def _with_axis(kind: str, over: Range, guard: Expr, number: Expr | None, limits: Any, size: int, state: _State) -> np.ndarray:
+def _with_axis(kind: str, over: Range, guard: Expr, number: Expr | None, limits: Any, size: int, state: State) -> np.ndarray:
     inner, at = _inner(over, state, size)
     inside = _inside(over, limits, at, state)
     names = free_names(guard) | (free_names(number) if number is not None else frozenset())
@@ -200,7 +298,7 @@ def _found(found: np.ndarray, over: Range) -> np.ndarray:
     return np.where(np.isfinite(found), found, np.nan)
 
 
-def _looped(kind: str, over: Range, guard: Expr, number: Expr | None, inside: np.ndarray, size: int, state: _State) -> np.ndarray:
+def _looped(kind: str, over: Range, guard: Expr, number: Expr | None, inside: np.ndarray, size: int, state: State) -> np.ndarray:
     """The same, one value of the variable at a time."""
     start = {"any": False, "all": True, "count": 0.0, "sum": 0.0, "first": np.inf, "min": np.inf}.get(kind, -np.inf)
     result: Any = np.full((1,) * (3 + state.depth), start)

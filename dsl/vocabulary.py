@@ -75,7 +75,7 @@ def _any_character(method: str) -> Callable[..., bool]:
 
 
 def _any_affix(method: str) -> Callable[..., bool]:
-    return lambda token, *affixes: any(getattr(token, method)(a) for a in affixes)
+    return lambda token, *affixes: getattr(token, method)(affixes)
 
 
 def _subtree(text: Text, w: int) -> list[int]:

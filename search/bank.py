@@ -95,8 +95,7 @@ class Bank:
                 np.log1p(problem.position[problem.k]) / 2,
             ]
         ).astype(np.float32)  # (F, C), each of the order of one
-        problem.batch.cache.clear()  # the guards' values are in cell lists now
-        problem.batch.cached_bytes = 0
+        problem.batch.forget()  # the guards' values are in cell lists now
 
     def expression(self, guard: Guard) -> Expr | None:
         """The guard in the language; None for no condition at all."""

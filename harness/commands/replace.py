@@ -150,8 +150,7 @@ def program_sources(session: Session, library: bool = False) -> dict[Head, Patte
             try:
                 return evaluate(parsed, batch)
             finally:  # features are dear and small; the values of expressions are cheap and large
-                batch.cache.clear()
-                batch.cached_bytes = 0
+                batch.forget()
 
         return patterns
 

@@ -48,11 +48,12 @@ def pattern(program: Program, text: Text, causal: bool) -> np.ndarray:
     """(n, n) float32: what `evaluate` must give for this text."""
     n = len(text)
     weights = np.zeros((n, n), np.float32)
-    run(program.statements, [[True] * n for _ in range(n)], [[{} for _ in range(n)] for _ in range(n)], weights, text)
+    with np.errstate(over="ignore", invalid="ignore"):
+        run(program.statements, [[True] * n for _ in range(n)], [[{} for _ in range(n)] for _ in range(n)], weights, text)
     for q in range(n):
         for k in range(n):
-            if weights[q, k] < 0 or (causal and k > q):
-                weights[q, k] = 0
+            masked = causal and k > q
+            weights[q, k] = min(weights[q, k], np.float32(LARGEST)) if weights[q, k] > 0 and not masked else 0
         total = weights[q].sum(dtype=np.float32)
         if total > 0:
             weights[q] = weights[q] / total

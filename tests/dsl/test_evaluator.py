@@ -1,15 +1,46 @@
 """The evaluator against its specification, the naive double loop of oracle.py."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsl import Batch, evaluate, parse
 from dsl.check import check
+from dsl.evaluator import weights_of
 from dsl.nodes import Program
-from dsl.text import Text
+from dsl.text import Text, plain_text
 from tests.dsl import oracle
-from tests.dsl.strategies import programs, texts
+from tests.dsl.strategies import TOKENS, programs, texts
+
+# Each takes a way of its own through plans and inner loops.
+WAYS = """
+when k == 0 add 1 | when k == n - 1 add 0.5 | when k == 2.5 add 9 | when dist == 1 set 0.3
+when dist <= 2.5 add 1 | when dist < 2 add 1 | when dist > -2 scale 2 | when dist >= 1.5 add 0.1 | when abs(dist) <= 2 add 1
+when k <= q - 2 add 1 | when k < q / 2 add 1 | when k > q + 0.5 add 1 | when q - 1 <= k add 1 | when abs(dist) <= q - 2 add 0.5
+when k == nearest(p < q: text(p) == "a") add 1 | when k > nearest(p < q: text(p) == "the") add 1 | when k == q / 0 add 1
+when not k == 0 add 1 | when not (k == 0 or word_start(q)) add 1 | when not (dist > 1 and word_start(k)) add 1
+when dist in {0, 2} and word_start(k) and same(punctuation) and not same(text) add 0.5 | add exp(-0.1 * dist)
+add q * k + (1 if same(text) else dist / k) | when q * k > 3 max 2 | when exists(k / dist) min 0.5 | scale default(1 / dist, 3)
+add -0.1 * abs(q - 2 * k) | add floor(k / 2) * sqrt(dist) | add min(q, 2 * k, 3) - max(k - q, 0.5) | set 2 if q < 2 * k else weight
+add k | when row > 3 scale 0.5 | when weight > 1 set row / 4 | when weight(q, 0) < weight(q, q) add weight(q, k - 1)
+add k + 1 | normalize | when word_start(k) normalize | when k == 1 scale row | when row == 1 and dist == 0 add 0.1
+add k - q | add -max(p: weight(q, p)) | set exp(weight) | normalize
+add q + 2 * k | when sum(p < n - 1: weight(q, p + 1)) < 9 set 1 | when any(p > q: weight(q, p) == 5) add min(p <= q: weight(q, p))
+add k | when count(p < q: weight(q, p) > 1) > 1 add 1 | when all(p: weight(q, p) < 6) scale 2
+add k | add weight(k, q) | scale max(p: weight(p, k)) | when sum(p: weight(n - 1, p)) > 3 add 1
+let w = weight > 2 | add k | when w add 100 | let v = row + k | when v > 5 and not w set v
+when word_start(q) { add k | when weight > 1 { set 0.5 } else { add 0.25 } } else { when k > 1 { add 2 } else { add 1 } }
+add k | when weight > 1 { set 0 | add 1 } else when row > 3 { set 5 | let r = weight(q, 0) | add r } else { add 9 }
+add count(k < p < q: word_start(p)) | when any(q < p <= k: text(p) == "a") add 1 | when all(k <= p <= q: not special(p)) add 0.5
+add count(k <= p < q + 2: same(text)) | add 0.5 ** count(k < p < q: word_start(p)) | add sum(k < p < q: length(p))
+when k == first(p: word_start(p) and count(r < p: word_start(r)) == q - 1) add 1 | add count(p: text(p) == text(k))
+when any(p: length(p) == k and text(p) != "a") add 1 | when q == last(p: text(p) == text(k)) add 0.5 | add count(p: p / 2 == q)
+when k == first(p: 3 - p == dist) add 1 | when any(p: word(p) == word(k)) add 2 | add count(p: 1 / p == q)
+set 1e30 | scale 1e30 | when k == 1 add -1e30 | when k == 0 { scale 0 } else { scale -1 } | add 2e38
+add 1e300 * 1e300 | add exp(1000) + log(0) | add 1 / dist | when 1e300 * 1e300 > 1 add 7 | add 1e-40 | scale 1e-5
+""".strip().splitlines()
+LONG = plain_text([TOKENS[(i * i + i // 5) % len(TOKENS)] for i in range(9)])
 
 
 @settings(max_examples=250)
@@ -39,3 +70,46 @@ def test_rows_sum_to_one_or_zero_and_nothing_lies_above_the_diagonal(program: Pr
 def test_printing_and_reading_are_inverse(program: Program) -> None:
     check(program)
     assert parse(str(program)) == program
+
+
+@pytest.mark.parametrize("source", WAYS)
+@pytest.mark.parametrize("causal", [True, False])
+def test_each_way_through_the_loops_equals_the_oracle(source: str, causal: bool) -> None:
+    program = parse(source.replace("|", "\n"))
+    several = [LONG, plain_text(LONG.tokens[2:7]), plain_text(LONG.tokens[:1])]
+    batch = Batch(several, causal)
+    for _ in range(3):  # as a new program, as one met again, and as one whose operands are at hand
+        for pattern, text in zip(evaluate(program, batch), several, strict=True):
+            n = len(text)
+            np.testing.assert_allclose(pattern[:n, :n], oracle.pattern(program, text, causal), atol=1e-6)
+
+
+@settings(max_examples=150)
+@given(st.lists(programs(), min_size=1, max_size=3), st.lists(texts(), min_size=1, max_size=3), st.booleans())
+def test_a_pattern_does_not_depend_on_what_the_batch_has_met(several: list[Program], given: list[Text], causal: bool) -> None:
+    batch = Batch(given, causal)
+    for program in [*several, *reversed(several), *several]:
+        np.testing.assert_array_equal(evaluate(program, batch), evaluate(program, Batch(given, causal)))
+
+
+@settings(max_examples=60)
+@given(programs(), st.integers(30, 70), st.booleans(), st.none() | st.integers(1, 40))
+def test_masking_and_normalising_of_texts_longer_than_a_block(
+    program: Program, size: int, causal: bool, window: int | None
+) -> None:
+    text = plain_text([TOKENS[(i * i + i // 7) % len(TOKENS)] for i in range(size)])
+    batch = Batch([text, plain_text(text.tokens[: size // 2])], causal, window)
+    weights = np.nan_to_num(weights_of(program, batch), nan=0, posinf=1e30, neginf=0).clip(0, 1e30) * batch.allowed
+    total = weights.sum(-1, keepdims=True, dtype=np.float64)
+    expected = np.divide(weights, total, out=np.zeros(weights.shape), where=total > 0)
+    for _ in range(2):
+        np.testing.assert_allclose(evaluate(program, batch), expected, atol=1e-6)
+
+
+def test_a_batch_that_forgets_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse("add q * k\nlet w = weight > 2\nwhen w and same(text) scale 2\nset exp(weight - max(p: weight(p, q)))")
+    expected = evaluate(program, Batch([LONG]))
+    batch = Batch([LONG])
+    monkeypatch.setattr("dsl.batch.KEPT_BYTES", 1)
+    for _ in range(3):
+        np.testing.assert_array_equal(evaluate(program, batch), expected)

@@ -1,0 +1,509 @@
+"""The inner loops of evaluation, compiled by numba: rules applied to texts row by row, and rows normalised at the end.
+
+Operands lie in two buffers, numbers (float64, missing is NaN; texts and words are their codes) and masks (uint8). An entry of the
+table of operands is (offset, step per text, step per query); a vector's values for keys 0, 1, … follow one another. Rules, steps
+and codes are laid out in dsl/plan.py. All loops stand in one file, because numba notices changes of a file, not of what it imports.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from dsl.batch import LARGEST
+
+# No loop allocates, so that arrays need no reference counts (their cost per row is that of a rule); x / 0 is inf, as in numpy.
+_OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+_loop: Any = njit(**_OPTIONS)
+_summing_loop: Any = njit(**_OPTIONS, fastmath={"reassoc", "nsz"})
+
+# Operations of rules; KEEP and what follows write a value down instead of changing weights.
+SET, INCREASE, SCALE, RAISE, LOWER, NORMALIZE, KEEP, KEEP_GUARD, KEEP_WEIGHT = range(9)
+# How a rule's value is given: float32 for each row or each cell, or float64 by steps.
+PER_ROW, PER_CELL, COMPUTED = range(3)
+# Steps of expressions, in groups that share a loop.
+ADD, SUB, MUL, DIV, LEAST, MOST, DEFAULT = range(7)
+EQ, NE, LT, LE, GT, GE = range(7, 13)
+AND, OR, GUARD_EQ, NOT = range(13, 17)
+NEG, ABS, SQRT, FLOOR, EXP = range(17, 22)
+FILL, FILL_GUARD, PICK, PICK_GUARD, EXISTS, WEIGHT, ROW_SUM, GATHER = range(22, 30)
+TOTAL, LEAST_OF, MOST_OF, COUNT = range(30, 34)
+# Comparisons that narrow a rule to some of a row's cells: of k, of q - k, and of |q - k| with a number of the row.
+K_AT, K_FROM, K_AFTER, K_UNTIL, K_BEFORE, DIST_AT, DIST_FROM, DIST_AFTER, DIST_UNTIL, DIST_BEFORE, NEAR = range(11)
+
+_TINY = np.float32(1e-30)
+_TOP = np.float32(LARGEST)
+_BLOCK = 32  # cells; loops over whole blocks have no slow ends
+
+
+@_summing_loop
+def _sum(cells):  # type: ignore[no-untyped-def]
+    total = 0.0
+    for k in range(len(cells)):
+        total += cells[k]
+    return total
+
+
+@_summing_loop
+def _clip(cells):  # type: ignore[no-untyped-def]
+    """Clips to [0, LARGEST], NaN to 0; returns the sum."""
+    total = np.float32(0)
+    for k in range(len(cells)):
+        x = cells[k] if cells[k] > 0 else np.float32(0)
+        x = x if x < _TOP else _TOP
+        cells[k] = x
+        total += x
+    return total
+
+
+@_loop
+def _fill(out, x):  # type: ignore[no-untyped-def]
+    for k in range(len(out)):
+        out[k] = x
+
+
+@_loop
+def _pick(test, x, y, out):  # type: ignore[no-untyped-def]
+    for k in range(len(out)):
+        out[k] = x[k] if test[k] else y[k]
+
+
+@_loop
+def _scale(cells, x):  # type: ignore[no-untyped-def]
+    for k in range(len(cells)):
+        cells[k] *= x
+
+
+@_loop
+def _copy(out, values):  # type: ignore[no-untyped-def]
+    for k in range(len(out)):
+        out[k] = values[k]
+
+
+@_loop
+def _arithmetic(op, a, b, out):  # type: ignore[no-untyped-def]
+    """out <- a op b; what is not finite becomes NaN."""
+    if op == ADD:
+        for k in range(len(out)):
+            x = a[k] + b[k]
+            out[k] = x if abs(x) < np.inf else np.nan
+    elif op == SUB:
+        for k in range(len(out)):
+            x = a[k] - b[k]
+            out[k] = x if abs(x) < np.inf else np.nan
+    elif op == MUL:
+        for k in range(len(out)):
+            x = a[k] * b[k]
+            out[k] = x if abs(x) < np.inf else np.nan
+    elif op == DIV:
+        for k in range(len(out)):
+            x = a[k] / b[k]
+            out[k] = x if abs(x) < np.inf else np.nan
+    elif op == LEAST:
+        for k in range(len(out)):
+            x = a[k] if a[k] < b[k] or a[k] != a[k] else b[k]
+            out[k] = x if abs(x) < np.inf else np.nan
+    elif op == MOST:
+        for k in range(len(out)):
+            x = a[k] if a[k] > b[k] or a[k] != a[k] else b[k]
+            out[k] = x if abs(x) < np.inf else np.nan
+    else:  # DEFAULT
+        for k in range(len(out)):
+            out[k] = a[k] if a[k] == a[k] else b[k]
+
+
+@_loop
+def _function(op, a, out):  # type: ignore[no-untyped-def]
+    if op == NEG:
+        for k in range(len(out)):
+            out[k] = -a[k]
+    elif op == ABS:
+        for k in range(len(out)):
+            x = abs(a[k])
+            out[k] = x if x < np.inf else np.nan
+    elif op == SQRT:
+        for k in range(len(out)):
+            x = np.sqrt(a[k])
+            out[k] = x if x < np.inf else np.nan
+    elif op == FLOOR:
+        for k in range(len(out)):
+            x = np.floor(a[k])
+            out[k] = x if abs(x) < np.inf else np.nan
+    else:  # EXP
+        for k in range(len(out)):
+            x = np.exp(a[k])
+            out[k] = x if x < np.inf else np.nan
+
+
+@_loop
+def _compare(op, a, b, out):  # type: ignore[no-untyped-def]
+    """A comparison with NaN is false, != too."""
+    if op == EQ:
+        for k in range(len(out)):
+            out[k] = a[k] == b[k]
+    elif op == NE:
+        for k in range(len(out)):
+            out[k] = (a[k] < b[k]) | (a[k] > b[k])
+    elif op == LT:
+        for k in range(len(out)):
+            out[k] = a[k] < b[k]
+    elif op == LE:
+        for k in range(len(out)):
+            out[k] = a[k] <= b[k]
+    elif op == GT:
+        for k in range(len(out)):
+            out[k] = a[k] > b[k]
+    else:
+        for k in range(len(out)):
+            out[k] = a[k] >= b[k]
+
+
+@_loop
+def _logic(op, a, b, out):  # type: ignore[no-untyped-def]
+    if op == AND:
+        for k in range(len(out)):
+            out[k] = a[k] & b[k]
+    elif op == OR:
+        for k in range(len(out)):
+            out[k] = a[k] | b[k]
+    elif op == GUARD_EQ:
+        for k in range(len(out)):
+            out[k] = a[k] == b[k]
+    else:  # NOT
+        for k in range(len(out)):
+            out[k] = a[k] ^ 1
+
+
+@_loop
+def _reduce(op, mask, values):  # type: ignore[no-untyped-def]
+    """Of the values that exist where the mask is set: their sum, or the least, or the greatest (missing if there are none)."""
+    if op == TOTAL:
+        total = 0.0
+        for k in range(len(values)):
+            total += values[k] if mask[k] and values[k] == values[k] else 0.0
+        return total
+    extreme = np.nan
+    for k in range(len(values)):
+        x = values[k]
+        if mask[k] and x == x and (extreme != extreme or (x < extreme if op == LEAST_OF else x > extreme)):
+            extreme = x
+    return extreme
+
+
+@_loop
+def _count(mask):  # type: ignore[no-untyped-def]
+    total = 0
+    for k in range(len(mask)):
+        total += mask[k]
+    return total
+
+
+@_loop
+def _step(op, at, q, lo, hi, n, row, numbers, masks):  # type: ignore[no-untyped-def]
+    """One step of an expression on cells lo to hi of a row; at (8): offset and step per query of the result and three operands."""
+    out, first, second = at[0] + q * at[1], at[2] + q * at[3], at[4] + q * at[5]
+    if op <= DEFAULT:
+        _arithmetic(op, numbers[first + lo : first + hi], numbers[second + lo : second + hi], numbers[out + lo : out + hi])
+    elif op <= GE:
+        _compare(op, numbers[first + lo : first + hi], numbers[second + lo : second + hi], masks[out + lo : out + hi])
+    elif op <= NOT:
+        _logic(op, masks[first + lo : first + hi], masks[second + lo : second + hi], masks[out + lo : out + hi])
+    elif op <= EXP:
+        _function(op, numbers[first + lo : first + hi], numbers[out + lo : out + hi])
+    elif op == FILL:
+        _fill(numbers[out + lo : out + hi], numbers[first])
+    elif op == FILL_GUARD:
+        _fill(masks[out + lo : out + hi], masks[first])
+    elif op <= PICK_GUARD:
+        third = at[6] + q * at[7]
+        test = masks[first + lo : first + hi]
+        if op == PICK:
+            _pick(test, numbers[second + lo : second + hi], numbers[third + lo : third + hi], numbers[out + lo : out + hi])
+        else:
+            _pick(test, masks[second + lo : second + hi], masks[third + lo : third + hi], masks[out + lo : out + hi])
+    elif op == EXISTS:
+        x, found = numbers[first + lo : first + hi], masks[out + lo : out + hi]
+        for k in range(len(x)):
+            found[k] = x[k] == x[k]
+    elif op == WEIGHT:
+        _copy(numbers[out + lo : out + hi], row[lo:hi])
+    elif op == ROW_SUM:
+        _fill(numbers[out + lo : out + hi], _sum(row[:n]))
+    elif op == GATHER:
+        x, result = numbers[first + lo : first + hi], numbers[out + lo : out + hi]
+        for k in range(len(x)):
+            inside = x[k] >= 0 and x[k] < n and x[k] == np.floor(x[k])
+            result[k] = row[int(x[k])] if inside else np.nan
+    elif op == COUNT:
+        _fill(numbers[out + lo : out + hi], np.float64(_count(masks[first + lo : first + hi])))
+    else:
+        _fill(numbers[out + lo : out + hi], _reduce(op, masks[first + lo : first + hi], numbers[second + lo : second + hi]))
+
+
+@_loop
+def _narrowed(kind, x, lo, hi, start, stop):  # type: ignore[no-untyped-def]
+    """Bounds of a rule, keys lo to hi and start to stop after the query, where k (or q - k) compares with x as a guard asks."""
+    if x != x:  # missing: nowhere
+        return 0, 0, 0, 0
+    below = int(np.floor(min(max(x, -1e9), 1e9)))
+    above = int(np.ceil(min(max(x, -1e9), 1e9)))
+    if kind == K_AT:
+        return max(lo, above), min(hi, below + 1), start, stop
+    if kind == K_FROM:
+        return max(lo, above), hi, start, stop
+    if kind == K_AFTER:
+        return max(lo, below + 1), hi, start, stop
+    if kind == K_UNTIL:
+        return lo, min(hi, below + 1), start, stop
+    if kind == K_BEFORE:
+        return lo, min(hi, above), start, stop
+    if kind == DIST_AT:
+        return lo, hi, max(start, -below), min(stop, 1 - above)
+    if kind == DIST_FROM:
+        return lo, hi, start, min(stop, 1 - above)
+    if kind == DIST_AFTER:
+        return lo, hi, start, min(stop, -below)
+    if kind == DIST_UNTIL:
+        return lo, hi, max(start, -below), stop
+    if kind == DIST_BEFORE:
+        return lo, hi, max(start, 1 - above), stop
+    return lo, hi, max(start, -below), min(stop, below + 1)  # NEAR
+
+
+@_loop
+def _one(op, old, x):  # type: ignore[no-untyped-def]
+    if op == SET:
+        return x
+    if op == INCREASE:
+        return old + x
+    if op == SCALE:
+        return old * x
+    if op == RAISE:
+        return old if old > x or old != old else x
+    return old if old < x or old != old else x
+
+
+@_loop
+def _act(op, cells, x):  # type: ignore[no-untyped-def]
+    """One number for all cells: set, add, scale, max, min."""
+    if op == SET:
+        for k in range(len(cells)):
+            cells[k] = x
+    elif op == INCREASE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] + x
+    elif op == SCALE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] * x
+    elif op == RAISE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] if (cells[k] > x) | (cells[k] != cells[k]) else x
+    else:
+        for k in range(len(cells)):
+            cells[k] = cells[k] if (cells[k] < x) | (cells[k] != cells[k]) else x
+
+
+@_loop
+def _act_where(op, cells, x, mask):  # type: ignore[no-untyped-def]
+    """The same where the mask is set."""
+    if op == SET:
+        for k in range(len(cells)):
+            cells[k] = x if mask[k] else cells[k]
+    elif op == INCREASE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] + x if mask[k] else cells[k]
+    elif op == SCALE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] * x if mask[k] else cells[k]
+    elif op == RAISE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] if (cells[k] > x) | (cells[k] != cells[k]) | (mask[k] == 0) else x
+    else:
+        for k in range(len(cells)):
+            cells[k] = cells[k] if (cells[k] < x) | (cells[k] != cells[k]) | (mask[k] == 0) else x
+
+
+@_loop
+def _act_each(op, cells, values):  # type: ignore[no-untyped-def]
+    """A number per cell; cells without one stay."""
+    if op == SET:
+        for k in range(len(cells)):
+            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            cells[k] = x if abs(values[k]) < np.inf else cells[k]
+    elif op == INCREASE:
+        for k in range(len(cells)):
+            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            cells[k] = cells[k] + x if abs(values[k]) < np.inf else cells[k]
+    elif op == SCALE:
+        for k in range(len(cells)):
+            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            cells[k] = cells[k] * x if abs(values[k]) < np.inf else cells[k]
+    else:
+        for k in range(len(cells)):
+            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            cells[k] = _one(op, cells[k], x) if abs(values[k]) < np.inf else cells[k]
+
+
+@_loop
+def _act_given(op, cells, values):  # type: ignore[no-untyped-def]
+    """The same with numbers prepared as float32, NaN where there is none."""
+    if op == SET:
+        for k in range(len(cells)):
+            cells[k] = values[k] if values[k] == values[k] else cells[k]
+    elif op == INCREASE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] + values[k] if values[k] == values[k] else cells[k]
+    elif op == SCALE:
+        for k in range(len(cells)):
+            cells[k] = cells[k] * values[k] if values[k] == values[k] else cells[k]
+    else:
+        for k in range(len(cells)):
+            cells[k] = _one(op, cells[k], values[k]) if values[k] == values[k] else cells[k]
+
+
+@_loop
+def _act_given_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
+    for k in range(len(cells)):
+        new = cells[k] + values[k] if op == INCREASE else _one(op, cells[k], values[k])
+        cells[k] = new if (values[k] == values[k]) & (mask[k] != 0) else cells[k]
+
+
+@_loop
+def _act_each_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
+    for k in range(len(cells)):
+        x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+        new = cells[k] + x if op == INCREASE else _one(op, cells[k], x)
+        cells[k] = new if (abs(values[k]) < np.inf) & (mask[k] != 0) else cells[k]
+
+
+@_loop
+def run_rules(  # type: ignore[no-untyped-def]
+    weights, lengths, reach, whole, rules, narrows, steps, table, at, numbers, masks, values
+):
+    """Applies rules to weights (B, N, N) float32 in place, text by text.
+
+    reach (2): keys further than reach[0] before and reach[1] after the query are masked; unless `whole` they may be left out.
+    at: room for the places of one rule's operands (2 + most steps of a rule, 8).
+    """
+    for b in range(len(lengths)):
+        n = lengths[b]
+        for r in range(len(rules)):
+            op, gate, mask, given = rules[r, 0], rules[r, 1], rules[r, 2], rules[r, 4]
+            moving, last_narrow, first_step, last_step = rules[r, 6], rules[r, 7], rules[r, 8], rules[r, 9]
+            lo, hi, start, stop = 0, n, -n, n
+            for i in range(rules[r, 5], moving):  # the same for all rows
+                x = numbers[table[narrows[i, 1], 0] + b * table[narrows[i, 1], 1]]
+                lo, hi, start, stop = _narrowed(narrows[i, 0], x, lo, hi, start, stop)
+            for i in range(first_step, last_step):
+                for j in range(4):
+                    o = steps[i, 1 + j]
+                    at[2 + i - first_step, 2 * j] = table[o, 0] + b * table[o, 1]
+                    at[2 + i - first_step, 2 * j + 1] = table[o, 2]
+            for j in range(4):
+                o = rules[r, 1 + j]
+                if o >= 0 and (j < 3 or op >= KEEP):
+                    at[0, 2 * j] = table[o, 0] + b * table[o, 1]
+                    at[0, 2 * j + 1] = table[o, 2]
+            begin, end = max(0, lo - stop + 1), min(n, hi - start)
+            one_key, one_dist = hi - lo == 1, stop - start == 1
+            if (one_key or one_dist) and moving == last_narrow and first_step == last_step and given == PER_ROW:
+                if not whole and one_key:  # one cell of each row at most, by far the most frequent case
+                    begin, end = max(begin, lo - reach[1]), min(end, lo + reach[0] + 1)
+                elif not whole and (start < -reach[0] or start > reach[1]):
+                    continue
+                for q in range(begin, end):
+                    if gate < 0 or masks[at[0, 0] + q * at[0, 1]]:
+                        k = lo if one_key else q + start
+                        x = values[at[0, 4] + q * at[0, 5]]
+                        if x == x and (mask < 0 or masks[at[0, 2] + q * at[0, 3] + k]):
+                            weights[b, q, k] = _one(op, weights[b, q, k], x)
+                continue
+            for q in range(begin, end):
+                if gate >= 0 and masks[at[0, 0] + q * at[0, 1]] == 0:
+                    continue
+                first, last = max(lo, q + start), min(hi, q + stop)
+                if not whole:  # what is done to masked cells does not count
+                    first = max(first, q - reach[0])
+                    last = min(last, q + reach[1] + 1)
+                if moving < last_narrow:
+                    left, right = start, stop
+                    for i in range(moving, last_narrow):
+                        o = narrows[i, 1]
+                        x = numbers[table[o, 0] + b * table[o, 1] + q * table[o, 2]]
+                        first, last, left, right = _narrowed(narrows[i, 0], x, first, last, left, right)
+                    first, last = max(first, q + left), min(last, q + right)
+                if first >= last:
+                    continue
+                row = weights[b, q]
+                for i in range(last_step - first_step):
+                    wide = steps[first_step + i, 5]
+                    left, right = (0, n) if wide else (first, last)
+                    _step(steps[first_step + i, 0], at[2 + i], q, left, right, n, row, numbers, masks)
+                m = at[0, 2] + q * at[0, 3]
+                if mask >= 0 and last - first == 1 and masks[m + first] == 0:
+                    continue
+                v = at[0, 4] + q * at[0, 5]
+                if op < NORMALIZE:
+                    if given == PER_ROW or last - first == 1:
+                        if given == COMPUTED:
+                            number = min(max(numbers[v + first], -LARGEST), LARGEST) if abs(numbers[v + first]) < np.inf else np.nan
+                            x = np.float32(number)
+                        else:
+                            x = values[v] if given == PER_ROW else values[v + first]
+                        if x == x:
+                            if last - first == 1:
+                                row[first] = _one(op, row[first], x)
+                            elif mask < 0:
+                                _act(op, row[first:last], x)
+                            else:
+                                _act_where(op, row[first:last], x, masks[m + first : m + last])
+                    elif given == PER_CELL:
+                        if mask < 0:
+                            _act_given(op, row[first:last], values[v + first : v + last])
+                        else:
+                            _act_given_where(op, row[first:last], values[v + first : v + last], masks[m + first : m + last])
+                    elif mask < 0:
+                        _act_each(op, row[first:last], numbers[v + first : v + last])
+                    else:
+                        _act_each_where(op, row[first:last], numbers[v + first : v + last], masks[m + first : m + last])
+                elif op == NORMALIZE:
+                    total = _sum(row[:n])
+                    if total != 0:
+                        for k in range(first, last):
+                            if mask < 0 or masks[m + k]:
+                                row[k] /= np.float32(total)
+                else:
+                    to = at[0, 6] + q * at[0, 7]
+                    if op == KEEP:
+                        _copy(numbers[to + first : to + last], numbers[v + first : v + last])
+                    elif op == KEEP_GUARD:
+                        _copy(masks[to + first : to + last], masks[v + first : v + last])
+                    else:
+                        _fill(values[to + first : to + last], np.float32(np.nan))
+                        _act_each(SET, values[to + first : to + last], numbers[v + first : v + last])
+
+
+@_loop
+def finish(weights, lengths, reach, whole):  # type: ignore[no-untyped-def]
+    """Masked cells become 0, others are clipped to [0, LARGEST] (NaN to 0), and each row is divided by its sum; in place."""
+    for b in range(len(lengths)):
+        n = lengths[b]
+        for q in range(n):
+            row = weights[b, q]
+            lo, hi = max(0, q - reach[0]), min(n, q + reach[1] + 1)
+            start, stop = lo // _BLOCK * _BLOCK, min(len(row), -(-hi // _BLOCK) * _BLOCK)
+            if whole:
+                start, stop = 0, len(row)
+            for k in range(start, lo):
+                row[k] = 0
+            for k in range(hi, stop):
+                row[k] = 0
+            cells = row[start:stop]
+            total = _clip(cells)
+            if total > _TINY:
+                _scale(cells, np.float32(1) / total)
+            elif total > 0:
+                for k in range(len(cells)):
+                    cells[k] /= total
