@@ -82,7 +82,7 @@ def per_text(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan,
 
 
 def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | None = None) -> dict[str, Any]:
-    """The result of a campaign as far as it has come; also written to programs.json (every program, every head).
+    """The result of a campaign as far as it has come; also written: programs.json and scores.npy, every program on every head.
 
     scores: those of the campaign, so that what is known is not scored again.
     """
@@ -168,9 +168,9 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
             "proposers": pool.proposers,
             "complexity": [float(c) for c in cost],
             "heads": [place(h) for h in columns],
-            **{split: [[digits(x) for x in row] for row in iou[split][:count]] for split in SPLITS},
         },
     )
+    folder.write_array("scores.npy", np.stack([iou[split][:count] for split in SPLITS]))
     return {
         "evaluations": counts["scored"],
         "mean_iou": {split: digits(iou[split][own, list(columns)].mean()) for split in SPLITS},

@@ -7,9 +7,12 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dsl.text import Text, from_data, to_data
+
+if TYPE_CHECKING:
+    import numpy as np
 
 FORMAT = 1  # of the folder; another one is refused
 SPLITS = ("fit", "select", "test")
@@ -27,6 +30,8 @@ class RunFolder:
     texts/           the texts of each split as the target reads them, and their token similarities
     units/           results of finished units of work, one file each
     result.json      the outcome (heads, library, curve); the same bytes for the same settings
+    programs.json    every program, who proposed it, its complexity, and the names of the heads
+    scores.npy       (3, P, H) float32: mean IoU of every program with every head on fit, select and test
     timing.json      seconds by phase; differs from run to run
     """
 
@@ -73,27 +78,37 @@ class RunFolder:
             raise FolderError(f"{self.path}: a run folder of format {found}, this version reads {FORMAT}; run it again")
         return known
 
-    def write_texts(self, split: str, texts: Sequence[Text]) -> None:
-        """Keeps the texts of a split and the (n, n) float32 similarities of their tokens."""
+    def write_array(self, name: str, array: np.ndarray) -> None:
+        """Writes an array as float32 atomically, in numpy's format."""
         import io
 
         import numpy as np
 
-        flat = np.concatenate([t.similarity.ravel() for t in texts]) if texts else np.zeros(0, np.float32)
         buffer = io.BytesIO()
-        np.save(buffer, flat.astype(np.float32))
-        write_atomically(self.path / "texts" / f"{split}-similarity.npy", buffer.getvalue())
+        np.save(buffer, np.asarray(array, np.float32))
+        write_atomically(self.path / name, buffer.getvalue())
+
+    def read_array(self, name: str) -> np.ndarray:
+        """An array of the folder. Raises FolderError if it is missing or damaged."""
+        import numpy as np
+
+        try:
+            return np.load(self.path / name)
+        except (OSError, ValueError) as error:
+            raise FolderError(f"{self.path / name}: cannot be read ({error}); run again with another --out") from None
+
+    def write_texts(self, split: str, texts: Sequence[Text]) -> None:
+        """Keeps the texts of a split and the (n, n) float32 similarities of their tokens."""
+        import numpy as np
+
+        flat = np.concatenate([t.similarity.ravel() for t in texts]) if texts else np.zeros(0, np.float32)
+        self.write_array(f"texts/{split}-similarity.npy", flat)
         self.write(f"texts/{split}.json", [to_data(t) for t in texts])
 
     def texts(self, split: str) -> tuple[Text, ...]:
         """The texts of a split, as written."""
-        import numpy as np
-
         rows = self.read(f"texts/{split}.json")
-        try:
-            flat = np.load(self.path / "texts" / f"{split}-similarity.npy")
-        except (OSError, ValueError) as error:
-            raise FolderError(f"{self.path}: the texts are damaged ({error}); run again with another --out") from None
+        flat = self.read_array(f"texts/{split}-similarity.npy")
         texts, at = [], 0
         for row in rows:
             n = len(row["tokens"])

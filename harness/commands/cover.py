@@ -24,7 +24,8 @@ def main(args: Namespace) -> int:
     session = open_run(args.run)
     outcome_of(session)  # refuses a run that has not finished
     pool = session.folder.read("programs.json")
-    select, test, cost = (np.array(pool[name]) for name in ("select", "test", "complexity"))
+    _, select, test = session.folder.read_array("scores.npy")
+    cost = np.array(pool["complexity"])
     cover = exact(select, args.size, args.seconds) if args.exact else greedy(select, args.size, cost)
     steps = curve(select, args.size, cost)
     result = {

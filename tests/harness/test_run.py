@@ -34,7 +34,7 @@ def finished(tmp_path_factory, environment):
 
 
 def outcome_bytes(folder):
-    return (folder / "result.json").read_bytes(), (folder / "programs.json").read_bytes()
+    return tuple((folder / name).read_bytes() for name in ("result.json", "programs.json", "scores.npy"))
 
 
 def test_the_document_of_a_run(finished):

@@ -37,10 +37,10 @@ def begun(path: Path) -> RunFolder:
     return folder
 
 
-def run(folder: RunFolder, executor: Executor, workers: int, report: Report = lambda *_: None) -> tuple[bytes, bytes]:
+def run(folder: RunFolder, executor: Executor, workers: int, report: Report = lambda *_: None) -> tuple[bytes, ...]:
     """A whole campaign; the bytes of its outcome."""
     assert Campaign(folder, PLAN, executor, workers, report).run({"target": "planted"})
-    return (folder.path / "result.json").read_bytes(), (folder.path / "programs.json").read_bytes()
+    return tuple((folder.path / name).read_bytes() for name in ("result.json", "programs.json", "scores.npy"))
 
 
 class Here(Executor):
