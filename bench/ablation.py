@@ -2,7 +2,7 @@
 
 A group is taken out of the bank of guards (bench/ablation.py GROUPS); everything else stays. Each head's program is the best on
 `select`, with at most 12 rules. A loss above zero says that the group pays. The last part asks of the archive whether programs that
-are best on a single text of a head pay beside those of the best means.
+are best on a single text of a head pay beside those of the best means (`--groups none` for that part alone).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from search.folder import SPLITS
 if TYPE_CHECKING:
     from search.bank import Bank
 
-LIBRARY = 8  # programs of the library of the archive's ablation
+LIBRARIES = (5, 2.5)  # heads for each program of the libraries of the archive's ablation
+CHILDREN = 200  # mutants beside what induction finds, so that the archive has something to choose from
 NOTHING = "nothing"
 
 # relations by what they are made of; the first group that a relation's text matches is its group
@@ -86,10 +87,28 @@ def induced(path: str, head: int, group: str, evaluations: int, seed: int) -> li
     return [str(c.program) for c in found.candidates]
 
 
+def varied(path: str, head: int, programs: list[str], seed: int) -> list[str]:
+    """Beside a head's induced programs: known patterns fitted to it, and what evolution makes of all of them."""
+    from dsl import parse
+    from search import workspace
+    from search.campaign import Plan
+    from search.evolution import evolve
+    from search.fitting import fit_constants
+    from search.patterns import LIBRARY
+
+    problem = workspace.problem(path, "fit")
+    known = [fit_constants(parse(p), problem, [head]) for p in LIBRARY.values()]
+    parents = [*(parse(p) for p in programs), *known]
+    rng = np.random.default_rng([seed, 9, head])
+    evolved = evolve(parents, known, problem, head, rng, CHILDREN, Plan((head,)).max_rules)
+    return [*programs, *map(str, known), *map(str, evolved.programs)]
+
+
 def archive(bench: Bench, programs: list[list[str]], workers: int) -> list[dict[str, Any]]:
     """Own program per head and library, where a head hands on its best means, and where also what is best on one text."""
     from search import units
     from search.cover import greedy, held_out
+    from search.swaps import improved
 
     pool = list(dict.fromkeys(p for own in programs for p in own))
     chunks = [pool[i : i + 12] for i in range(0, len(pool), 12)]
@@ -99,23 +118,31 @@ def archive(bench: Bench, programs: list[list[str]], workers: int) -> list[dict[
         iou[split] = np.concatenate([p.value for p in parts])  # (P, H, T)
     mean = {split: x.mean(2) for split, x in iou.items()}
     columns = range(len(bench.heads))
+    sizes = [max(1, int(len(bench.heads) / n)) for n in LIBRARIES]
+    at = {p: i for i, p in enumerate(pool)}
     rows = []
     for most in (1, 3, units.KEPT):
         plain: set[int] = set()
+        single: set[int] = set()
         for h in columns:
-            own = [pool.index(p) for p in programs[h]]
-            plain |= {own[i] for i in np.argsort(-mean["fit"][own, h], kind="stable")[:most]}
-        single = {int(p) for p in iou["fit"].argmax(0).ravel()}
+            own = np.array([at[p] for p in dict.fromkeys(programs[h])])
+            plain |= set(own[np.argsort(-mean["fit"][own, h], kind="stable")[:most]].tolist())
+            single |= set(own[iou["fit"][own, h].argmax(0)].tolist())
         for name, kept in ((f"best {most} per head", plain), (f"best {most} per head, and the best on each text", plain | single)):
             chosen = np.array(sorted(kept))
-            best = mean["select"][chosen].argmax(0)
-            cover = greedy(mean["select"][chosen], LIBRARY)
+            select, test = mean["select"][chosen], mean["test"][chosen]
+            best = select.argmax(0)
+            libraries = [improved(select, greedy(select, size).chosen) for size in sizes]
             rows.append(
                 {
                     "archive": name,
                     "programs": len(chosen),
-                    "test": float(mean["test"][chosen[best], list(columns)].mean()),
-                    "library": held_out(mean["select"][chosen], mean["test"][chosen], cover.chosen),
+                    "select": float(select.max(0).mean()),
+                    "test": float(test[best, list(columns)].mean()),
+                    "libraries": {
+                        size: {"select": float(select[list(x)].max(0).mean()), "test": held_out(select, test, x)}
+                        for size, x in zip(sizes, libraries, strict=True)
+                    },
                 }
             )
     return rows
@@ -123,10 +150,11 @@ def archive(bench: Bench, programs: list[list[str]], workers: int) -> list[dict[
 
 def main() -> None:
     arguments = parser(__doc__, heads="few")
-    arguments.add_argument("--groups", default="all", help="all, or some of: " + ", ".join(GROUPS).replace("%", "%%"))
+    arguments.add_argument("--groups", default="all", help="all, none, or some of: " + ", ".join(GROUPS).replace("%", "%%"))
     arguments.add_argument("--json", action="store_true")
     args = arguments.parse_args()
-    wanted = GROUPS if args.groups == "all" else tuple(g.strip() for g in args.groups.split(";"))
+    named = tuple(g.strip() for g in args.groups.split(";"))
+    wanted = GROUPS if args.groups == "all" else () if args.groups == "none" else named
     if unknown := [g for g in wanted if g not in GROUPS]:
         arguments.error(f"no group {unknown[0]!r}; separate groups with ;")
     with opened(args) as bench:
@@ -135,7 +163,9 @@ def main() -> None:
         done = iter(each(induced, jobs, args.workers, "inductions"))
         programs = {g: [next(done).value for _ in bench.heads] for g in (NOTHING, *wanted)}
         iou = {g: own_programs(bench, found, short=False)[1] for g, found in programs.items()}
-        kept = archive(bench, programs[NOTHING], args.workers)
+        jobs = [(bench.path, h, p, bench.seed) for h, p in zip(bench.heads, programs[NOTHING], strict=True)]
+        more = [d.value for d in each(varied, jobs, args.workers, "archive, evolution")]
+        kept = archive(bench, more, args.workers)
     mean = {g: {s: float(np.mean([x[s] for x in rows])) for s in SPLITS} for g, rows in iou.items()}
     whole = mean[NOTHING]
     if args.json:
@@ -151,8 +181,14 @@ def main() -> None:
     ]
     print(table(("left out", *SPLITS, "loss on select", "loss on test"), rows))
     print()
-    cells = [[r["archive"], str(r["programs"]), f"{r['test']:.4f}", f"{r['library']:.4f}"] for r in kept]
-    print(table(("archive", "programs", "test, own", f"test, library of {LIBRARY}"), cells))
+    header = ["archive", "programs", "select, own", "test, own"]
+    header += [f"{split}, library of {size}" for size in kept[0]["libraries"] for split in ("select", "test")]
+    cells = [
+        [r["archive"], str(r["programs"]), f"{r['select']:.4f}", f"{r['test']:.4f}"]
+        + [f"{library[split]:.4f}" for library in r["libraries"].values() for split in ("select", "test")]
+        for r in kept
+    ]
+    print(table(header, cells))
 
 
 if __name__ == "__main__":

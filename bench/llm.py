@@ -2,8 +2,9 @@
 
     python bench/llm.py --target MODEL --text TEXTS --answers FOLDER [--annotator PIPELINE] [--out DIR]
 
-FOLDER holds recorded answers (docs/llm.md, "Replaying answers"). All campaigns share settings, seed and evaluations; programs
-are chosen on `select` and reported on `test`. The campaigns stay in DIR, and a repeated command continues them.
+FOLDER holds recorded answers (docs/llm.md, "Replaying answers"). All campaigns share settings, seed and the evaluations that they
+may spend (`--evaluations`); the table says how many each did spend. Programs are chosen on `select` and reported on `test`. The
+campaigns stay in DIR, and a repeated command continues them.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("runs/llm"))
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     args = parser.parse_args()
-    print("| campaign | mean test IoU | 95% interval | library of K | programs of LLM descent: heads / library | answers |")
-    print("|---|---|---|---|---|---|")
+    print("| campaign | evaluations | mean test IoU | 95% interval | library of K | of LLM descent: heads / library | answers |")
+    print("|---|---|---|---|---|---|---|")
     for name in args.rows:
         folder = args.out / name.replace(" ", "-")
         outcome = campaign(args, [part.format(answers=args.answers) for part in ROWS[name]], folder)
@@ -59,8 +60,9 @@ def row(name: str, outcome: dict[str, Any]) -> str:
     library = sum(p["root"] == "llm" for p in outcome["library"])
     said = outcome.get("llm", {}).get("programs", {})
     answers = ", ".join(f"{n} {status}" for status, n in said.items() if n) or "none"
+    own, shared = outcome["mean_iou"]["test"], outcome["library_mean_iou"]["test"]
     return (
-        f"| {name} | {outcome['mean_iou']['test']:.3f} | {low:.3f} to {high:.3f} | {outcome['library_mean_iou']['test']:.3f} "
+        f"| {name} | {outcome['evaluations']:,} | {own:.3f} | {low:.3f} to {high:.3f} | {shared:.3f} "
         f"| {heads} of {len(outcome['heads'])} / {library} of {len(outcome['library'])} | {answers} |"
     )
 
@@ -90,8 +92,8 @@ def raw(folder: Path) -> str:
         if mine:
             own.append(test[max(mine, key=lambda i: select[i, h]), h])
     return (
-        f"| answers, raw, best of {len(programs)} | {everyone:.3f} | | | | |\n"
-        f"| answers, raw, each head's own | {np.mean(own):.3f} ({len(own)} heads) | | | | |"
+        f"| answers, raw, best of {len(programs)} | {len(programs) * len(rows):,} | {everyone:.3f} | | | | |\n"
+        f"| answers, raw, each head's own | {len(own):,} | {np.mean(own):.3f} ({len(own)} heads) | | | | |"
     )
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
 from dsl import parse_expression
 from dsl.nodes import Binary, Expr, Num, Program, Rule
-from search.bank import Bank, Guard
 from search.kernels import loglinear
+from search.problem import Problem
 
 CONSTANT = -1  # in place of a numeric feature
 SMOOTH = 5e-4  # differences of probabilities below this count little in the sign of A - P
@@ -22,10 +23,27 @@ FINITE = 0.03  # the same where guards are compared: a rule rescales by a finite
 OLD, NEW = 0.08, 0.2  # first step of a constant, in units of log-weight
 
 
+class GuardSource(Protocol):
+    """What guards are taken from; a guard is anything that can be compared and hashed."""
+
+    @property
+    def problem(self) -> Problem: ...
+
+    @property
+    def features(self) -> np.ndarray:
+        """(5, C) float32: logarithms of what values may depend on, as `LogLinear.program` prints them."""
+
+    def cells(self, guard: Any) -> np.ndarray:
+        """The cells where the guard holds, ascending."""
+
+    def expression(self, guard: Any) -> Expr | None:
+        """The guard in the language; None for no condition at all."""
+
+
 class LogLinear:
     """Rules, constants, the pattern they give and its gradient, for some heads of a bank's problem."""
 
-    def __init__(self, bank: Bank, heads: Sequence[int], start: np.ndarray | None = None) -> None:
+    def __init__(self, bank: GuardSource, heads: Sequence[int], start: np.ndarray | None = None) -> None:
         """start (C): the weights of a program that the rules are to follow; None for a program of its own."""
         problem = bank.problem
         self.bank, self.problem = bank, problem
@@ -33,7 +51,7 @@ class LogLinear:
         self.mean = self.target.mean(0)  # (C)
         self.share = np.full(len(heads), 1 / len(heads))
         self.features = bank.features
-        self.guards: list[Guard | None] = [None]
+        self.guards: list[Any] = [None]
         self.cells: list[np.ndarray] = [np.zeros(0, np.int32)]  # those of the first rule, all cells, are not listed
         self.terms: list[tuple[int, int]] = []  # (rule, feature): what each constant multiplies
         self.theta = np.zeros(0)
@@ -47,7 +65,7 @@ class LogLinear:
         self._combine()
         self.fit(0)
 
-    def append(self, guard: Guard, theta: float) -> None:
+    def append(self, guard: Any, theta: float) -> None:
         """Adds `when guard scale exp(theta)`; the pattern is that of before until the next fit."""
         self.guards.append(guard)
         self.cells.append(self.bank.cells(guard))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from dsl.nodes import Program
     from search.bank import Bank
     from search.finish import Pool
+    from search.parts import Masks
 
 Found = tuple[str, str, "Program"]  # proposer, root, program
 Start = tuple[str, str]  # text, root
@@ -29,6 +30,7 @@ FITTED_PATTERNS = 4  # known patterns whose constants are fitted to each head
 CHILDREN = 45  # mutants made for a head in one unit
 EVALUATIONS_A_CHILD = 40  # what induction scores in the time that a mutant takes
 KEPT = 12  # programs a unit hands on, best first
+DONORS = 48  # programs whose parts are recombined for a head or a group
 
 
 def score(path: str, programs: Sequence[str], split: str, heads: Sequence[int]) -> np.ndarray:
@@ -87,8 +89,13 @@ def adopt(path: str, plan: dict[str, Any], number: int, head: int, programs: Seq
     return collected(path, [head], found, scored + len(given), same)
 
 
-def exchange(path: str, plan: dict[str, Any], head: int, own: Sequence[Start], starts: Sequence[Start]) -> dict[str, Any]:
-    """Goes on from other heads' programs: their constants fitted to this head, then mutation and crossover with the head's own."""
+def exchange(
+    path: str, plan: dict[str, Any], head: int, own: Sequence[Start], starts: Sequence[Start], donors: Sequence[Start]
+) -> dict[str, Any]:
+    """Goes on from other heads' programs: their constants fitted to this head, and their parts recombined.
+
+    Where nothing is recombined, mutation and crossover with the head's own programs.
+    """
     from dsl import parse
     from search.fitting import fit_constants
 
@@ -97,14 +104,24 @@ def exchange(path: str, plan: dict[str, Any], head: int, own: Sequence[Start], s
     found: list[Found] = [
         ("exchange", root, fit_constants(p, problem, [head])) for p, (_, root) in zip(others, starts, strict=True)
     ]
-    parents = [("own", root, parse(text)) for text, root in own] + found
-    children, scored, same = descendants(path, plan, head, parents, others, (3, head))
-    found += children
-    return collected(path, [head], found, scored + len(starts), same)
+    most = budget(plan) // 2 if "grammar" in plan["proposers"] else budget(plan)
+    more, scored, same = *recombined(path, plan, [head], donors, (5, head), most - len(starts)), 0
+    if not more:
+        parents = [("own", root, parse(text)) for text, root in own] + found
+        more, scored, same = descendants(path, plan, head, parents, others, (3, head))
+    return collected(path, [head], found + more, scored + len(starts), same)
 
 
-def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], starts: Sequence[Start]) -> dict[str, Any]:
-    """One program for a group of heads, fitted to all of them together."""
+def share(
+    path: str,
+    plan: dict[str, Any],
+    number: int,
+    heads: Sequence[int],
+    starts: Sequence[Start],
+    donors: Sequence[Start],
+    groups: int,
+) -> dict[str, Any]:
+    """One program for a group of heads, fitted to all of them together; groups: how many there are."""
     import numpy as np
 
     from dsl import parse
@@ -113,13 +130,28 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
 
     problem = workspace.problem(path, "fit")
     found: list[Found] = [("share", root, fit_constants(parse(text), problem, heads)) for text, root in starts]
-    scored = len(starts)
+    most = min(budget(plan), budget(plan) * len(plan["heads"]) // (2 * groups)) - len(starts)
     if "grammar" in plan["proposers"]:
         rng = np.random.default_rng([plan["seed"], 2, number])
-        induced = induce(bank(path), heads, rng, plan["max_rules"], budget(plan))
-        found += [("share", "grammar", c.program) for c in induced.candidates]
-        scored += induced.evaluations
-    return collected(path, heads, found, scored)
+        induced = induce(bank(path), heads, rng, plan["max_rules"], most)
+        more, scored = [("share", "grammar", c.program) for c in induced.candidates], induced.evaluations
+    else:
+        more, scored = recombined(path, plan, heads, donors, (6, number), most)
+    return collected(path, heads, found + more, scored + len(starts))
+
+
+def recombined(
+    path: str, plan: dict[str, Any], heads: Sequence[int], donors: Sequence[Start], stream: tuple[int, int], most: int
+) -> tuple[list[Found], int]:
+    """Programs put together from the donors' parts, and how many were scored for them, at about `most`."""
+    import numpy as np
+
+    from dsl import parse
+    from search.recombination import recombine
+
+    rng = np.random.default_rng([plan["seed"], *stream])
+    made = recombine(masks(path), [parse(p) for p, _ in donors], heads, rng, plan["max_rules"], most)
+    return [("recombination", donors[0][1], c.program) for c in made.candidates], made.evaluations
 
 
 def descendants(
@@ -141,6 +173,14 @@ def descendants(
 def budget(plan: dict[str, Any]) -> int:
     """Programs that one unit may score."""
     return max(200, plan["evaluations"] // (2 * max(1, len(plan["heads"]))))
+
+
+@lru_cache(maxsize=2)
+def masks(path: str) -> Masks:
+    """Where the parts of programs hold, on the `fit` texts of a run."""
+    from search.parts import Masks
+
+    return Masks(workspace.problem(path, "fit"))
 
 
 @lru_cache(maxsize=2)
@@ -191,7 +231,11 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
 
 
 def starts(pool: Pool, iou: np.ndarray, head: int, column: int) -> dict[str, list[Start]]:
-    """The head's own best programs, and those made for other heads that come nearest to (or beat) them; iou (P, H) on `fit`."""
+    """What the work on a head goes on from; iou (P, H) on `fit`.
+
+    own: the head's best programs; starts: those made for other heads that come nearest to them, or beat them; donors: of every
+    head the program of each root that is best on this one.
+    """
     import numpy as np
 
     own = np.array([head in heads for heads in pool.heads])
@@ -199,24 +243,45 @@ def starts(pool: Pool, iou: np.ndarray, head: int, column: int) -> dict[str, lis
     ranked = np.argsort(-iou[:, column], kind="stable")
     mine = [p for p in ranked if own[p]]
     others = [p for p in ranked if not own[p] and iou[p, column] > best - NEAR]
+    return {
+        "own": [_start(pool, p) for p in mine[:STARTS]],
+        "starts": [_start(pool, p) for p in others[:STARTS]],
+        "donors": _donors(pool, iou[:, column]),
+    }
 
-    def start(p: int) -> Start:
-        return pool.programs[p], pool.roots[p]
 
-    return {"own": [start(p) for p in mine[:STARTS]], "starts": [start(p) for p in others[:STARTS]]}
+def _donors(pool: Pool, iou: np.ndarray) -> list[Start]:
+    """Of every head or group the best program by iou (P) of each root, best first."""
+    import numpy as np
+
+    found: dict[tuple[tuple[int, ...], str], Start] = {}
+    for p in np.argsort(-iou, kind="stable"):
+        found.setdefault((pool.heads[p], pool.roots[p]), _start(pool, p))
+        if len(found) == DONORS:
+            break
+    return list(found.values())
+
+
+def _start(pool: Pool, p: int) -> Start:
+    return pool.programs[p], pool.roots[p]
 
 
 def groups(pool: Pool, iou: np.ndarray, heads: Sequence[int], sizes: Sequence[int]) -> list[dict[str, Any]]:
-    """Heads that one program of a small cover serves best, for covers of the given sizes: {"heads", "starts"}, each group once."""
+    """Heads that one program of a small cover serves best, for covers of the given sizes, each group once.
+
+    Each as {"heads", "starts", "donors", "groups"}: that program, of every head the programs that are best on the group, and the
+    number of groups.
+    """
     from search.cover import greedy
     from search.swaps import improved
 
-    found: dict[tuple[int, ...], list[Start]] = {}
+    found: dict[tuple[int, ...], dict[str, Any]] = {}
     for size in sizes:
         chosen = improved(iou, greedy(iou, size).chosen)
         serves = iou[list(chosen)].argmax(0)
         for i, p in enumerate(chosen):
             members = tuple(h for h, s in zip(heads, serves, strict=True) if s == i)
-            if len(members) > 1:
-                found.setdefault(members, [(pool.programs[p], pool.roots[p])])
-    return [{"heads": list(members), "starts": starting} for members, starting in found.items()]
+            if len(members) > 1 and members not in found:
+                donors = _donors(pool, iou[:, serves == i].mean(1))
+                found[members] = {"heads": list(members), "starts": [_start(pool, p)], "donors": donors}
+    return [{**group, "groups": len(found)} for group in found.values()]
