@@ -74,8 +74,8 @@ class Campaign:
             if self.proposer is not None:
                 self._consult(self.proposer)
             pool, iou = self._scores("heads", "llm")
-            if not pool.programs and not self._late():
-                reason = self.proposer and self.proposer.verdict()
+            if not pool.programs:
+                reason = "give the run more time" if self._late() else self.proposer and self.proposer.verdict()
                 raise ValueError(f"no program was found: {reason or 'no proposer had one'}")
             starts = {h: units.starts(pool, iou, h, column) for column, h in enumerate(plan.heads)}
             self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, **s}) for h, s in starts.items()])
