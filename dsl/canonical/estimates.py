@@ -12,12 +12,16 @@ from dsl.nodes import (
     Binary,
     Bool,
     Call,
+    Compare,
     Expr,
     Find,
     IfElse,
+    N,
     Name,
     Neg,
     Num,
+    Or,
+    Range,
 )
 from dsl.vocabulary import VOCABULARY
 
@@ -48,8 +52,8 @@ def may_be_missing(node: Expr, facts: Facts = NO_FACTS) -> bool:
     if node in facts.existing:
         return False
     match node:
-        case Find():
-            return True
+        case Find(_, over, guard):
+            return not _found_somewhere(over, guard, facts)
         case Name(name):
             return name.startswith(BEFORE)
         case Aggregate(kind):
@@ -73,6 +77,19 @@ def may_be_missing(node: Expr, facts: Facts = NO_FACTS) -> bool:
             return False
         case Call(name, args):
             return _call_may_be_missing(name, args, facts)
+    return False
+
+
+def _found_somewhere(over: Range, guard: Expr, facts: Facts) -> bool:
+    """last(p <= q: p == 0 or G(p)): the guard names a position that is in the range for certain."""
+    if over.domain is not None or over.low is not None:
+        return False
+    for part in guard.items if isinstance(guard, Or) else (guard,):
+        match part:
+            case Compare("==", Name(var), Num(place)) if var == over.var and place >= 0:
+                high = over.high if over.high is not None else Binary("-", N, Num(1.0))
+                if not may_be_missing(high, facts) and bounds(Binary("-", high, Num(place)), facts)[0] >= 0:
+                    return place == 0 or bounds(Binary("-", N, Num(place)), facts)[0] > 0
     return False
 
 

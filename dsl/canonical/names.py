@@ -72,8 +72,13 @@ def _candidates(node: AnyNode) -> Iterator[Expr]:
     for e in walk(node):
         if isinstance(e, Let | Rule | Range | Name | Num | Str) or not isinstance(e, Expr):
             continue
-        if size(e) >= SHORTEST and free_names(e) <= TEXTUAL and free_names(e) and (not isinstance(e, Call) or _is_value(e)):
+        if size(e) >= SHORTEST and free_names(e) <= TEXTUAL and (not isinstance(e, Call) or _is_value(e)) and _varies(e):
             yield e
+
+
+def _varies(e: Expr) -> bool:
+    """Whether the value depends on the text at all."""
+    return bool(free_names(e)) or any(isinstance(x, Find | Aggregate) for x in walk(e))
 
 
 def _is_value(call: Call) -> bool:

@@ -11,7 +11,8 @@ from dsl.lift.handed_on import HandedOn
 from dsl.lift.likeness import Poison, same
 from dsl.lift.loops import Round
 from dsl.lift.machine import UNDEFINED, Conflict, Undefined
-from dsl.lift.ranges import find, replace_names
+from dsl.lift.order import search
+from dsl.lift.ranges import replace_names
 from dsl.lift.terms import MISSING
 from dsl.lift.values import Arr, Later, Loop, Over, Ref, Refusal, S, high_of, low_of, map_value, rename, sort_of
 from dsl.nodes import FALSE, TRUE, Expr, Name, Range
@@ -32,8 +33,6 @@ class AfterLoops(HandedOn):
         solvable = {k: v for k, v in unknown.items() if isinstance(v, S)}
         solved = self.solve(loop, start, solvable, {k: names[k] for k in solvable}, shown.store)
         if loop.breaks:
-            if not loop.ordered:
-                self.refuse("leaving a loop over ancestors")
             self.stop_of(loop)
         after = dict(start)
         for key, value in shown.store.items():
@@ -75,6 +74,8 @@ class AfterLoops(HandedOn):
         return (and_(exists(stop), not_(cond)) if len(returns) < len(loop.breaks) else FALSE), cond
 
     def after_by_key(self, loop: Loop, solved: Any, key: Any, start: Any, store: Any) -> Any:
+        if key not in solved:
+            raise self.untold[loop.unknown[key]]
         return self.after(loop, solved, key, start[key], store[key])
 
     def later(self, find_out: Callable[[], Any]) -> Later:
@@ -98,7 +99,7 @@ class AfterLoops(HandedOn):
             self.named[v] = self.named[r.var]
         cond = or_(*(self.resolve(b.cond) for b in loop.breaks))
         guard = replace_names(and_(loop.guard, cond), {r.var: Name(v)})
-        loop.stop = find("last" if loop.descending else "first", Range(v, r.low, r.high, r.domain), guard)
+        loop.stop = search(self, "last" if loop.descending else "first", Range(v, r.low, r.high, r.domain), guard)
 
     def last_value(self, loop: Loop, value: Any) -> Any:
         """What a variable set in the loop's body is after the loop: its value in the last iteration."""
@@ -110,7 +111,7 @@ class AfterLoops(HandedOn):
         r = loop.range
         v = self.var()
         guard = replace_names(and_(loop.guard, self.runs(loop)), {r.var: Name(v)})
-        last = find("first" if loop.descending else "last", Range(v, r.low, r.high, r.domain), guard)
+        last = search(self, "first" if loop.descending else "last", Range(v, r.low, r.high, r.domain), guard)
         if loop.stop is not None and r.domain is None and loop.guard == TRUE:
             end = low_of(r) if loop.descending else high_of(r)
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 from dsl.lift.containers import Containers
 from dsl.lift.dictionaries import constant_key
 from dsl.lift.elements import clamp_high, clamp_low, wrapped
 from dsl.lift.guards import compare
-from dsl.lift.normal import Unsettled, fold
+from dsl.lift.normal import Normal, Unsettled, fold
 from dsl.lift.ranges import replace_names
+from dsl.lift.rounds import in_turn
 from dsl.lift.sequences import constant, items_of, renewed
 from dsl.lift.terms import ONE, ZERO, arith, num
 from dsl.lift.values import (
@@ -174,6 +176,16 @@ class Arrays(Containers):
         except Unsettled:
             return S(sort_of(a.init) or "number", Name(f"$f{self.fresh()}"))  # the loop looks at the read once it is through
 
+    def rules_of(self, a: Arr, entries: list[Entry], given: list[frozenset[int]]) -> list[Normal]:
+        """The writes of an array that is read, as rules; `given` are the loops around each that the reader is in, too."""
+        rules: list[Normal] = []
+        for around, group in groupby(range(len(entries)), lambda i: given[i]):
+            places = list(group)
+            for rule in in_turn(self, a, entries[places[0] : places[-1] + 1], {}, around):
+                rule.at += places[0]
+                rules.append(rule)
+        return rules
+
     def eager(self, a: Arr, active: set[int]) -> bool:
         for e in a.log:
             for el in e.path[a.base :]:
@@ -293,6 +305,9 @@ class Arrays(Containers):
 
     def elementwise(self, change: Callable[..., Any], *operands: Any) -> Any:
         values = [self.row_array(self.unbox(v)) for v in operands]
+        lists = [v for v in values if isinstance(v, Seq) and unknown_length(v)]
+        if len(lists) == 1 and not any(isinstance(v, Arr | tuple) or (isinstance(v, Seq) and v is not lists[0]) for v in values):
+            return self.box(self.same_places(lists[0], lambda x: change(*(x if v is lists[0] else v for v in values))))
         values = [self.as_array(v) if isinstance(v, Seq | tuple) else v for v in values]
         arrays = [v for v in values if isinstance(v, Arr)]
         if not arrays:
@@ -325,6 +340,11 @@ class Arrays(Containers):
     def augment_array(self, a: Arr, op: ast.operator, value: Any) -> None:
         """attention += value, in place."""
         self.augment_item(a, (Slice(None, None, None),) * len(a.dims), op, value)
+
+
+def unknown_length(v: Seq) -> bool:
+    """A filtered list: what numpy makes of it is treated as the list."""
+    return any(isinstance(s, Over) and s.guard != TRUE and len(s.ranges) == 1 for s in v.segments)
 
 
 def replace_x(init: Any, by: Expr) -> Any:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from dsl.lift.ascending import joined_parts
 from dsl.lift.calls import Calls, _bounds, element_after
 from dsl.lift.dictionaries import dict_get
 from dsl.lift.elements import element, sliced
 from dsl.lift.guards import and_, compare, exists, if_
 from dsl.lift.likeness import canonical
+from dsl.lift.order import precedes
 from dsl.lift.ranges import quantified
-from dsl.lift.sequences import constant, items_of, length, rename_guard, renewed
+from dsl.lift.sequences import constant, items_of, length, nonempty, rename_guard, renewed
 from dsl.lift.terms import ONE, ZERO, N, arith, extreme, num
 from dsl.lift.values import Arr, Dict, DictSlot, Item, Opaque, Over, RowView, S, Seq, high_of, low_of, number, rename, value_of
 from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
@@ -41,7 +43,9 @@ class Builtins(Calls):
                 return 1
             case Opaque():
                 self.refuse("the length of this object")
-        return value_of("number", length(self, self.iterable(x)))
+        if not isinstance(x, Seq):
+            x = self.iterable(x)
+        return value_of("number", length(self, joined_parts(self, x)))
 
     def keys_set(self, d: Dict) -> Seq:
         segments: list[Item | Over] = [Item(k) for k, _ in d.items]
@@ -122,6 +126,7 @@ class Builtins(Calls):
         offset = number(start)
         if known is not None:
             return constant([(value_of("number", arith("+", num(i), offset)), v) for i, v in enumerate(known)])
+        seq = joined_parts(self, seq)
         segments: list[Item | Over] = []
         before: Expr = offset
         if len(seq.segments) == 1 and isinstance(seq.segments[0], Over) and seq.segments[0].rank is not None:
@@ -145,7 +150,7 @@ class Builtins(Calls):
                 v = self.var(self.named.get(r.var, ""))
                 guard = rename_guard(o.guard, {r.var: Name(v)})
                 if r.domain is not None:
-                    guard = and_(guard, compare("<", Call("index", (Name(v),)), Call("index", (Name(r.var),))))
+                    guard = and_(guard, precedes(self, r, Name(v), Name(r.var)))
                     index = quantified("count", Range(v, None, None, r.domain), guard)
                 elif o.descending:
                     index = quantified("count", Range(v, arith("+", Name(r.var), ONE), r.high), guard)
@@ -157,6 +162,7 @@ class Builtins(Calls):
 
     def py_zip(self, *lists: Any) -> Any:
         seqs = [self.iterable(x) for x in lists]
+        seqs = [s if items_of(s) is not None else joined_parts(self, s) for s in seqs]
         if not seqs:
             return Seq()
         known = [items_of(s) for s in seqs]
@@ -172,6 +178,9 @@ class Builtins(Calls):
                 c = and_(*(compare("<", num(i), length(self, s)) for k, s in zip(known, seqs, strict=True) if k is None))
                 conds.append(c)
             return Seq(tuple(Item(t, c) for t, c in zip(zip(*columns, strict=True), conds, strict=True)))
+        pairs = self.zip_ends(seqs)
+        if pairs is not None:
+            return pairs
         overs = []
         for s in seqs:
             segment = s.segments[0] if len(s.segments) == 1 else None
@@ -220,6 +229,26 @@ class Builtins(Calls):
         o = renewed(self, a)
         nxt = rest(o)
         return Seq((Over(o.ranges, and_(o.guard, exists(nxt)), (o.value, rename(o.value, {o.ranges[0].var: nxt}))),))
+
+    def zip_ends(self, seqs: list[Seq]) -> Seq | None:
+        """zip(bounds[:-1], bounds[1:]) with a last bound after the others: every element with the next one, or with that."""
+        if len(seqs) != 2 or len(seqs[1].segments) != 2:
+            return None
+        first, (_, end) = seqs[0].segments[0], seqs[1].segments
+        if not (isinstance(first, Over) and isinstance(end, Item) and end.cond == TRUE and len(first.ranges) == 1):
+            return None
+        if first.ranges[0].domain is not None or seqs[0].segments[1:] not in ((), (end,)):
+            return None
+        if self.decide(nonempty(self, Seq((first,)))) != TRUE:
+            return None
+        following = Seq((*self.sliced_once(Seq((first,))).segments, end))
+        if canonical(following) != canonical(Seq(seqs[1].segments)):
+            return None
+        rest = element_after(self, first, self.var())
+        o = renewed(self, first)
+        nxt = rest(o)
+        value = self.merge(exists(nxt), rename(o.value, {o.ranges[0].var: nxt}), end.value)
+        return Seq((Over(o.ranges, o.guard, (o.value, value), o.descending),))
 
     def sliced_once(self, seq: Seq) -> Seq:
 

@@ -176,6 +176,8 @@ class Calls(Subscripts):
             return self.itertool(name[10:], args)
         if name.startswith("operator."):
             return self.refuse("operator functions")
+        if name.startswith("bisect."):
+            return self.bisected(name[7:], args)
         if name.startswith("word."):
             return self.word_method(name[5:], of, args)
         if name in ENVIRONMENT:

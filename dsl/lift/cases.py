@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from dsl.lift.guards import and_, depends_on, not_, or_, strict_in
+from dsl.lift.guards import and_, depends_on, exists, not_, or_, strict_in
 from dsl.lift.ranges import transform
 from dsl.lift.terms import ONE, ZERO, arith, from_linear, linear
 from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Call, Compare, Expr, IfElse, Member, Name, Not, Num, Or, Str, free_names
@@ -212,6 +212,14 @@ def leaves_of(e: Expr, name: str) -> list[Leaf]:
         if isinstance(e, IfElse) and (name in free_names(e)):
             go(e.then, and_(guard, e.test))
             go(e.other, and_(guard, not_(e.test)))
+            return
+        if isinstance(e, Call) and e.name == "default" and e.args[1] == Name(name) and name not in free_names(e.args[0]):
+            go(e.args[0], and_(guard, exists(e.args[0])))
+            go(e.args[1], and_(guard, not_(exists(e.args[0]))))
+            return
+        if isinstance(e, Call) and e.name == "default" and e.args[0] == Name(name):
+            go(e.args[0], and_(guard, exists(e.args[0])))
+            go(e.args[1], and_(guard, not_(exists(e.args[0]))))
             return
         case = inner_case(e, name)
         if case is not None:

@@ -8,13 +8,25 @@ from typing import Any
 from dsl.lift.collecting import Collecting
 from dsl.lift.elements import choose_first
 from dsl.lift.guards import and_, compare, default, if_, not_, or_
-from dsl.lift.ranges import find, quantified
+from dsl.lift.order import search
+from dsl.lift.ranges import quantified
 from dsl.lift.sequences import constant, fold_numbers, items_of, nonempty, quantify, renewed
 from dsl.lift.terms import ZERO, arith, extreme
 from dsl.lift.values import Arr, Item, Over, RowView, S, Seq, expr, number, rename, sort_of, value_of
 from dsl.nodes import TRUE, Call, Expr, Num
 
 _NONE = object()
+
+
+_SELF = object()  # the key of tuples that are compared themselves
+
+
+def ahead(kind: str, a: tuple[Expr, ...], b: tuple[Expr, ...]) -> Expr:
+    """Whether a comes before b for max or min, the first number deciding, then the second…"""
+    better = compare(">" if kind == "max" else "<", a[0], b[0])
+    if len(a) == 1 or len(b) == 1:
+        return better
+    return or_(better, and_(compare("==", a[0], b[0]), ahead(kind, a[1:], b[1:])))
 
 
 class Choosing(Collecting):
@@ -34,6 +46,8 @@ class Choosing(Collecting):
             es = [number(a) for a in args]
             return value_of("number", self.simplest_extreme(kind, es))
         seq = self.iterable(args[0]) if len(args) == 1 else constant(args)
+        if key is None and seq.segments and all(isinstance(s.value, tuple) for s in seq.segments):
+            key = _SELF
         if key is not None:
             return self.best_of(kind, seq, key, otherwise)
         known = items_of(seq)
@@ -65,25 +79,35 @@ class Choosing(Collecting):
         if len(seq.segments) != 1 or not isinstance(seq.segments[0], Over) or len(seq.segments[0].ranges) != 1:
             known = items_of(seq)
             if known:
-                best, score = known[0], number(self.apply(key, [known[0]], {}))
+                best, score = known[0], self.scores(key, known[0])
                 for v in known[1:]:
-                    s = number(self.apply(key, [v], {}))
-                    better = compare(">" if kind == "max" else "<", s, score)
-                    best, score = self.merge(better, v, best), if_(better, s, score)
+                    s = self.scores(key, v)
+                    better = ahead(kind, s, score)
+                    best, score = self.merge(better, v, best), tuple(if_(better, x, y) for x, y in zip(s, score, strict=True))
                 return best
             return self.refuse(f"{kind}(…, key=…) of a list put together from several")
         if not seq.ordered:
             self.refuse("the order of this list follows from the data")
         a, b = renewed(self, seq.segments[0]), renewed(self, seq.segments[0])
-        score_a = number(self.apply(key, [a.value], {}))
-        score_b = number(self.apply(key, [b.value], {}))
-        best = quantified(kind, b.ranges[0], b.guard, score_b)
-
-        at = find("last" if a.descending else "first", a.ranges[0], and_(a.guard, compare("==", score_a, best)))
+        scores = [self.scores(key, o.value) for o in (a, b)]
+        if len(scores[0]) == 1:
+            best = quantified(kind, b.ranges[0], b.guard, scores[1][0])
+            wins = compare("==", scores[0][0], best)
+        else:
+            wins = not_(quantified("any", b.ranges[0], and_(b.guard, ahead(kind, scores[1], scores[0]))))
+        at = search(self, "last" if a.descending else "first", a.ranges[0], and_(a.guard, wins))
         value = rename(a.value, {a.ranges[0].var: at})
         if otherwise is _NONE or otherwise is None:
             return value
         return self.merge(nonempty(self, seq), value, otherwise)
+
+    def scores(self, key: Any, value: Any) -> tuple[Expr, ...]:
+        """What a key function gives, as numbers in the order of their weight."""
+        found = value if key is _SELF else self.apply(key, [value], {})
+        parts = found if isinstance(found, tuple) else (found,)
+        if any(sort_of(p) not in ("number", "guard") for p in parts):
+            self.refuse("choosing by computed strings")
+        return tuple(number(p) for p in parts)
 
     def py_sum(self, x: Any, start: Any = 0) -> Any:
         if isinstance(x, Arr | RowView):

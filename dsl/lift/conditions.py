@@ -10,7 +10,7 @@ from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
 from dsl.lift.guards import and_, compare, exists, member, not_, or_
 from dsl.lift.machine import Conflict
-from dsl.lift.sequences import constant, contains, items_of, nonempty, plain, quantify
+from dsl.lift.sequences import constant, contains, items_of, nonempty, one_to_one, plain, quantify, renewed
 from dsl.lift.terms import ONE, N, arith, num
 from dsl.lift.values import (
     Arr,
@@ -19,7 +19,6 @@ from dsl.lift.values import (
     DictSlot,
     Doc,
     Item,
-    Opaque,
     Over,
     RowView,
     S,
@@ -47,8 +46,10 @@ class Conditions(Expressions):
                 parts: list[Expr] = []
                 pushed = 0
                 for v in values:
+                    before = dict(self.store)
                     part = self.condition(v)
                     parts.append(part)
+                    self.unchanged(before, first=len(parts) == 1)
                     if part == (FALSE if isinstance(op, ast.And) else TRUE):
                         break
                     if not isinstance(part, Bool):
@@ -105,9 +106,11 @@ class Conditions(Expressions):
         is_and = isinstance(node.op, ast.And)
         result: Any = None
         pushed = 0
-        values = []
+        values: list[tuple[Any, Expr]] = []
         for v in node.values:
+            before = dict(self.store)
             value = self.evaluate(v)
+            self.unchanged(before, first=not values)
             truth = self.decide(self.truth(value))
             values.append((value, truth))
             if truth == (FALSE if is_and else TRUE):
@@ -132,16 +135,27 @@ class Conditions(Expressions):
         guards = [t for _, t in values]
         return value_of("guard", self.decide(and_(*guards) if is_and else or_(*guards)))
 
+    def unchanged(self, before: dict[Any, Any], first: bool) -> None:
+        """`x in seen or seen.add(x)` changes a list only in some cases."""
+        if not first and any(k in before and v is not before[k] for k, v in self.store.items() if k[0] == "h"):
+            self.refuse("a list changed inside a condition")
+
     def conditional(self, test: ast.expr, body: ast.expr, orelse: ast.expr) -> Any:
         cond = self.condition(test)
         if isinstance(cond, Bool):
             return self.evaluate(body if cond.value else orelse)
+        before = dict(self.store)
         self.push(CondEl(self.fresh(), cond))
         a = self.evaluate(body)
         self.path.pop()
+        after_body, self.store = self.store, dict(before)
         self.push(CondEl(self.fresh(), cond, False))
         b = self.evaluate(orelse)
         self.path.pop()
+        if after_body != before or self.store != before:  # x.append(1) if c else y.append(1)
+            after_other = self.store
+            self.store = {**after_other, **after_body}
+            self.store = self.merge_stores(cond, after_body, after_other)
         return self.merge(cond, a, b)
 
     def comparison(self, node: ast.Compare) -> Any:
@@ -174,10 +188,6 @@ class Conditions(Expressions):
                 return value_of("guard", not_(found) if isinstance(op, ast.NotIn) else found)
         if isinstance(a, RowView) or isinstance(b, RowView):
             a, b = self.row_array(a), self.row_array(b)
-        for x, y in ((a, b), (b, a)):
-            if isinstance(x, Opaque) and x.name.startswith("token:") and sort_of(y) == "text":
-                same = member(expr(y), x.name[6:].split(" "))
-                return value_of("guard", not_(same) if isinstance(op, ast.NotEq | ast.IsNot) else same)
         if isinstance(a, Arr) or isinstance(b, Arr):
             return self.elementwise(lambda x, y: self.compare_values(op, x, y), a, b)
         ua, ub = self.unbox(a), self.unbox(b)
@@ -235,6 +245,10 @@ class Conditions(Expressions):
             return list(v) if isinstance(v, tuple) else v
 
         a, b = listed(a), listed(b)
+        overs = [x.segments[0] for x in (a, b) if isinstance(x, Seq) and len(x.segments) == 1 and isinstance(x.segments[0], Over)]
+        domains = [o.ranges[0].domain for o in overs if one_to_one(o)]
+        if len(domains) == 2 and all(d is not None and d.name == "words" for d in domains):
+            return not_(or_(self.some_beyond(a, b), self.some_beyond(b, a)))
         if isinstance(a, Seq) and not (isinstance(b, Seq) and items_of(a) is not None):
             a, b = b, a
         known = a if isinstance(a, list) else items_of(a) if isinstance(a, Seq) else None
@@ -251,6 +265,11 @@ class Conditions(Expressions):
         size = arith("+", arith("-", high_of(over), low_of(over)), ONE)
         same_size = compare("==", size, num(len(known))) if size != N else compare("==", N, num(len(known)))
         return and_(same_size, *(equal(element(self, b, i), x) for i, x in enumerate(known)))
+
+    def some_beyond(self, a: Seq, b: Seq) -> Expr:
+        """Whether the first list of words, each in the text's order, has one that the second has not."""
+        o = renewed(self, a.segments[0])  # type: ignore[arg-type]
+        return quantify("any", o, and_(o.guard, not_(contains(self, b, o.value))))
 
     def inside_of(self, x: Any, container: Any) -> Expr:
         """x in container."""

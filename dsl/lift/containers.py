@@ -6,8 +6,9 @@ from typing import Any
 
 from dsl.lift.calls import _Zero
 from dsl.lift.dictionaries import constant_key, dict_get, dict_values
-from dsl.lift.guards import and_, exists, if_, not_
-from dsl.lift.ranges import find, quantified
+from dsl.lift.guards import and_, compare, exists, if_, not_
+from dsl.lift.order import search
+from dsl.lift.ranges import quantified
 from dsl.lift.sequences import (
     combine_sets,
     constant,
@@ -155,7 +156,7 @@ class Containers(TextMethods):
                 self.refuse("index(…) from a position")
             low = number(args[1])
         high = arith("-", number(args[2]), ONE) if len(args) > 2 else r.high
-        at = find("last" if o.descending else "first", Range(r.var, low, high, r.domain), guard)
+        at = search(self, "last" if o.descending else "first", Range(r.var, low, high, r.domain), guard)
         self.fails_if(not_(exists(at)))
         if o.guard == TRUE and r.domain is None:
             return value_of("number", arith("-", high_of(r), at) if o.descending else arith("-", at, low_of(r)))
@@ -264,6 +265,20 @@ class Containers(TextMethods):
                 seq = self.iterable(args[0])
                 return self.py_zip(seq, self.sliced_once(seq))
         return self.refuse(f"itertools.{name}")
+
+    def bisected(self, name: str, args: list[Any]) -> Any:
+        """bisect_left and bisect_right: how many elements come before a number."""
+        if name not in ("bisect", "bisect_left", "bisect_right") or len(args) != 2:
+            return self.refuse(f"bisect.{name}")
+        total: Expr = ZERO
+        for s in self.iterable(args[0]).segments:
+            o: Any = s if isinstance(s, Item) else renewed(self, s)
+            before = compare("<" if name == "bisect_left" else "<=", number(o.value), number(args[1]))
+            if isinstance(o, Item):
+                total = arith("+", total, if_(and_(o.cond, before), ONE, ZERO))
+            else:
+                total = arith("+", total, quantify("count", o, and_(o.guard, before)))
+        return value_of("number", total)
 
     def regex(self, name: str, of: Any, args: list[Any]) -> Any:
         return self.refuse("regular expressions have no counterpart")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsl.lift.guards import and_, default, exists, if_, or_
+from dsl.lift.guards import and_, default, exists, if_, not_, or_
 from dsl.lift.machine import Machine, never
-from dsl.lift.ranges import find, quantified
-from dsl.lift.sequences import constant, contains, quantify, refuse, renewed
-from dsl.lift.terms import ZERO, arith, num
+from dsl.lift.order import search
+from dsl.lift.ranges import find, quantified, replace_names
+from dsl.lift.sequences import constant, contains, quantify, refuse, rename_range, renewed
+from dsl.lift.terms import MISSING_NUMBER, MISSING_WORD, ONE, ZERO, arith, num
 from dsl.lift.values import Dict, Item, Over, S, Seq, Write, equal, mentions, number, rename, value_of
-from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Find, Name, Range, free_names
+from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Find, IfElse, Name, Range, free_names
 
 
 def constant_key(key: Any) -> bool:
@@ -109,22 +110,40 @@ def looked_up(m: Machine, w: Write, key: Any, otherwise: Any, prior: bool) -> An
         return m.merge(there, found, start)
     which = "first" if (w.mode == "first") != w.descending else "last"
     if len(w.ranges) == 1:
-        at = find(which, w.ranges[0], cond)
+        at, there = placed(find(which, w.ranges[0], cond))
         names: dict[str, Expr] = {w.ranges[0].var: at}
     elif len(w.ranges) == 2 and not mentions(w.value, w.ranges[1].var):
         at = find(which, w.ranges[0], quantified("any", w.ranges[1], cond))
-        at = token_of_word(at)
+        at, there = placed(token_of_word(at))
         names = {w.ranges[0].var: at}
     else:
-        return refuse("a dictionary filled by nested loops")
+        names, there = {}, TRUE
+        ranges, guard = list(w.ranges), cond
+        while ranges:
+            outer, *ranges = ranges
+            holds = quantify("any", Over(tuple(ranges), guard, None), guard) if ranges else guard
+            at, here_too = placed(search(m, which, outer, holds))
+            there = and_(there, here_too)
+            names[outer.var] = at
+            here: dict[str, Expr] = {outer.var: at}
+            ranges = [rename_range(r, here) for r in ranges]
+            guard = replace_names(guard, here)
     value = rename(w.value, names)
     if otherwise is ABSENT:
         return value
-    if value == S("number", at) and isinstance(otherwise, int | float | S):
-        return value_of("number", default(at, number(otherwise)))
-    if value == S("number", at) and otherwise is None:
-        return value
-    return m.merge(exists(at), value, otherwise)
+    if value == S("number", at) and there == exists(at):
+        if isinstance(otherwise, int | float | S):
+            return value_of("number", default(at, number(otherwise)))
+        if otherwise is None:
+            return value
+    return m.merge(there, value, otherwise)
+
+
+def placed(at: Expr) -> tuple[Expr, Expr]:
+    """What was found, and whether anything was: x, c for `x if c else missing`."""
+    if isinstance(at, IfElse) and at.other in (MISSING_NUMBER, MISSING_WORD):
+        return at.then, and_(at.test, exists(at.then))
+    return at, exists(at)
 
 
 def token_of_word(at: Expr) -> Expr:
@@ -142,6 +161,16 @@ def token_of_word(at: Expr) -> Expr:
     return at
 
 
+def group_of(m: Machine, w: Write, what: str) -> Over:
+    """The lists of a dictionary one by one: each key where it first occurs, with all elements that have the same."""
+    first, before, each = (renewed_write(m, w) for _ in range(3))
+    at = Name(first.ranges[0].var)
+    earlier = Range(before.ranges[0].var, before.ranges[0].low, arith("-", at, ONE))
+    new = not_(quantified("any", earlier, and_(before.cond, equal(before.key, first.key))))
+    group = Seq((Over(each.ranges, and_(each.cond, equal(each.key, first.key)), each.value),))
+    return Over(first.ranges, and_(first.cond, new), {"keys": first.key, "values": group, "items": (first.key, group)}[what])
+
+
 def own_key(w: Write) -> bool:
     """Written under the loop's position itself."""
     return len(w.ranges) == 1 and w.ranges[0].domain is None and w.key == S("number", Name(w.ranges[0].var)) and w.mode != "append"
@@ -157,9 +186,9 @@ def dict_values(m: Machine, d: Dict, what: str) -> Seq:
         return Seq((Over((Range(v),), dict_has(m, d, at), pair),), False, len(d.writes) == 1)
     for w in d.writes:
         if w.mode == "append":
-            if what == "values" and not d.items and len(d.writes) == 1:
-                return Seq((Item(Seq((Over(w.ranges, w.cond, w.value),), False, False)),), False, False)
-            refuse("the groups of a dictionary one by one")
+            if d.items or len(d.writes) != 1 or len(w.ranges) != 1 or w.ranges[0].domain is not None or w.descending:
+                refuse("the groups of a dictionary one by one")
+            return Seq((group_of(m, w, what),))
         o = renewed_write(m, w)
         own = len(o.ranges) == 1 and o.key == S("number", Name(o.ranges[0].var))
         if not own:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsl.lift.guards import and_, compare, conjuncts, if_
+from dsl.lift.ascending import joined_parts
+from dsl.lift.guards import and_, compare, conjuncts, exists, if_
 from dsl.lift.machine import Machine, conditional, never
+from dsl.lift.order import precedes, search
 from dsl.lift.ranges import find, quantified
 from dsl.lift.sequences import (
     constant,
@@ -21,7 +23,7 @@ from dsl.lift.sequences import (
 )
 from dsl.lift.terms import ONE, ZERO, N, arith, extreme, linear, num
 from dsl.lift.values import Item, Over, S, Seq, high_of, low_of, mentions, merge_scalars, number, rename
-from dsl.nodes import TRUE, Aggregate, Call, Expr, Name, Num, Range
+from dsl.nodes import TRUE, Aggregate, Expr, Find, Name, Num, Range
 
 
 def first_of(m: Machine, segment: Item | Over, back: bool) -> Any:
@@ -40,21 +42,17 @@ def nth_of(m: Machine, over: Over, k: int, back: bool) -> Any:
         outer, inner = o.ranges
         holds = quantified("any", inner, o.guard)
         which = "last" if back != o.descending else "first"
-        found = find(which, outer, holds)
-        deeper = Over((rename_range(inner, {outer.var: found}),), rename_guard(o.guard, {outer.var: found}),
-                      rename(o.value, {outer.var: found}))  # fmt: skip
+        place = find(which, outer, holds)
+        deeper = Over((rename_range(inner, {outer.var: place}),), rename_guard(o.guard, {outer.var: place}),
+                      rename(o.value, {outer.var: place}))  # fmt: skip
         if not any(mentions(o.value, r.var) for r in o.ranges[1:]):
-            return rename(o.value, {outer.var: found})
+            return rename(o.value, {outer.var: place})
         return nth_of(m, deeper, k, back)
     if len(over.ranges) != 1:
         refuse("an element of a list built by nested loops")
     o = renewed(m, over)
     r = o.ranges[0]
     backwards = back != o.descending
-    if r.domain is not None and r.domain.name == "ancestors":
-        refuse("the order of ancestors")
-    if r.domain is not None and k > 1:
-        refuse("an element of a list of words by number")
     if o.guard == TRUE and r.domain is None:
         there = arith("-", high_of(r), num(k - 1 if back else k)) if backwards else arith("+", low_of(r), num(k - 1 if back else k))
         return rename(o.value, {r.var: there})
@@ -62,13 +60,16 @@ def nth_of(m: Machine, over: Over, k: int, back: bool) -> Any:
     at: Expr | None = None
     for _ in range(steps):
         v = m.var()
-        if at is None:
+        guard = rename_guard(o.guard, {r.var: Name(v)})
+        if at is None or r.domain is not None:
             over_range = Range(v, r.low, r.high, r.domain)
+            if at is not None:
+                guard = and_(guard, precedes(m, r, Name(v), at) if backwards else precedes(m, r, at, Name(v)))
         elif backwards:
             over_range = Range(v, r.low, arith("-", at, ONE))
         else:
             over_range = Range(v, arith("+", at, ONE), r.high)
-        at = find("last" if backwards else "first", over_range, rename_guard(o.guard, {r.var: Name(v)}))
+        at = search(m, "last" if backwards else "first", over_range, guard)
     assert at is not None
     return rename(o.value, {r.var: at})
 
@@ -76,6 +77,8 @@ def nth_of(m: Machine, over: Over, k: int, back: bool) -> Any:
 def element(m: Machine, seq: Seq, index: Any) -> Any:
     """seq[index]."""
     known = items_of(seq)
+    if known is None:
+        seq = joined_parts(m, seq)
     if isinstance(index, bool):
         index = int(index)
     if isinstance(index, int):
@@ -116,11 +119,16 @@ def element(m: Machine, seq: Seq, index: Any) -> Any:
             e = wrapped(m, e, size)
             at = arith("-", high_of(r), e) if o.descending else arith("+", low_of(r), e)
             return rename(o.value, {r.var: at})
-        if r.domain is not None:
-            refuse("an element of a list of words by number")
         v = m.var()
-        before = Range(v, arith("+", Name(r.var), ONE), r.high) if o.descending else Range(v, r.low, arith("-", Name(r.var), ONE))
-        rank = quantified("count", before, rename_guard(o.guard, {r.var: Name(v)}))
+        others = rename_guard(o.guard, {r.var: Name(v)})
+        if r.domain is not None:
+            before = Range(v, None, None, r.domain)
+            others = and_(others, precedes(m, r, *((Name(r.var), Name(v)) if o.descending else (Name(v), Name(r.var)))))
+        elif o.descending:
+            before = Range(v, arith("+", Name(r.var), ONE), r.high)
+        else:
+            before = Range(v, r.low, arith("-", Name(r.var), ONE))
+        rank = quantified("count", before, others)
         if not m.nonnegative(e):
             e = wrapped(m, e, length(m, seq))
         inverse = rank_inverse(m, e, o)
@@ -128,7 +136,33 @@ def element(m: Machine, seq: Seq, index: Any) -> Any:
             return rename(o.value, {r.var: inverse})
         at = find("first", r, and_(o.guard, compare("==", rank, e)))
         return rename(o.value, {r.var: at})
-    return refuse("an element of a list put together from several, by a computed index")
+    return part_by_index(m, seq, e)
+
+
+def part_by_index(m: Machine, seq: Seq, e: Expr) -> Any:
+    """Element e of segments one after the other: of the segment where it lies."""
+    if not seq.ordered or seq.is_set:
+        refuse("the order of this list follows from the data")
+    if not m.nonnegative(e):
+        e = wrapped(m, e, length(m, seq))
+    s, *rest = seq.segments
+    here = Seq((s,))
+    size = length(m, here)
+    inside = compare("<", e, size)
+    if isinstance(s, Item):
+        value = s.value
+    elif len(s.ranges) == 1 and (s.guard == TRUE or rank_inverse(m, e, renewed(m, s)) is None):
+        value = element(m, here, S("number", e))
+    elif len(s.ranges) == 1:
+        o = renewed(m, s)
+        at = rank_inverse(m, e, o)
+        assert at is not None
+        value, inside = rename(o.value, {o.ranges[0].var: at}), exists(at)
+    else:
+        refuse("an element of a list put together from several, by a computed index")
+    if not rest:
+        return value
+    return m.merge(inside, value, part_by_index(m, Seq(tuple(rest)), arith("-", e, size)))
 
 
 def element_of_several(m: Machine, order: list[Any], k: int, back: bool) -> Any:
@@ -161,11 +195,11 @@ def ranked_element(m: Machine, seq: Seq, index: int) -> Any:
 def rank_inverse(m: Machine, e: Expr, o: Over) -> Expr | None:
     """The element with as many before it as e says, where e counts just such elements: starts[len(starts) - 1] and kin."""
 
-    if o.descending:
+    if o.descending or o.ranges[0].domain is not None:
         return None
     r = o.ranges[0]
     terms, const = linear(e)
-    if len(terms) != 1 or const > 0:
+    if len(terms) != 1 or const > 1:
         return None
     ((atom, c),) = terms.items()
     if c != 1 or not isinstance(atom, Aggregate) or atom.kind != "count" or atom.range.domain is not None:
@@ -177,9 +211,17 @@ def rank_inverse(m: Machine, e: Expr, o: Over) -> Expr | None:
     high = atom.range.high
     at: Expr | None = None
     back = int(-const)  # elements before the end of the counted range: 1 is the last of them
-    if back == 0:
+    if back <= 0:
         v = m.var()
         low = arith("+", high, ONE) if high is not None else N
+        if isinstance(low, Find) and back == 0:
+            known = conjuncts(rename_guard(low.guard, {low.range.var: Name(r.var)}))
+            if all(part in known for part in conjuncts(o.guard)):
+                return low
+        if back < 0:  # the one after the element that follows the range
+            if high is None or any(m.decide(part) != TRUE for part in conjuncts(rename_guard(o.guard, {r.var: low}))):
+                return None
+            return find("first", Range(v, arith("+", low, ONE), r.high), rename_guard(o.guard, {r.var: Name(v)}))
         if all(m.decide(part) == TRUE for part in conjuncts(rename_guard(o.guard, {r.var: low}))):
             return low
         return find("first", Range(v, low, r.high), rename_guard(o.guard, {r.var: Name(v)}))
@@ -217,6 +259,8 @@ def choose_first(m: Machine, order: list[Any], back: bool) -> Any:
 
 def sliced(m: Machine, seq: Seq, low: Any, high: Any, step: Any) -> Seq:
     """seq[low:high:step]."""
+    if items_of(seq) is None:
+        seq = joined_parts(m, seq)
     if step not in (None, 1, -1):
         refuse("a slice with a step")
     known = items_of(seq)
@@ -244,9 +288,9 @@ def sliced(m: Machine, seq: Seq, low: Any, high: Any, step: Any) -> Seq:
         if isinstance(high, int) and high == 1 and low is None:
             value = choose_first(m, list(seq.segments), False)
             return Seq((Item(value, nonempty(m, seq)),))
-        if known is None and all(isinstance(s, Item) for s in seq.segments):
+        if known is None and all(isinstance(s, Item) for s in seq.segments) and low in (None, 0):
             return slice_conditional(m, seq, low, high)
-        refuse("a slice of a list put together from several")
+        return without_ends(m, seq, low, high)
     segment = seq.segments[0]
     assert isinstance(segment, Over)
     o = renewed(m, segment)
@@ -263,8 +307,7 @@ def sliced(m: Machine, seq: Seq, low: Any, high: Any, step: Any) -> Seq:
     if r.domain is not None:
 
         def beside(first: bool) -> tuple[Range, Expr]:
-            op = "<" if first else ">"
-            extra = compare(op, Call("index", (Name(v),)), Call("index", (Name(r.var),)))
+            extra = precedes(m, r, Name(v), Name(r.var)) if first else precedes(m, r, Name(r.var), Name(v))
             return Range(v, None, None, r.domain), and_(rename_guard(o.guard, {r.var: Name(v)}), extra)
     else:
 
@@ -288,6 +331,26 @@ def sliced(m: Machine, seq: Seq, low: Any, high: Any, step: Any) -> Seq:
         else:
             refuse("a slice whose bound may be negative")
     return Seq((Over((r,), guard, o.value, o.descending),))
+
+
+def without_ends(m: Machine, seq: Seq, low: Any, high: Any) -> Seq:
+    """seq[1:], seq[:-1] and seq[1:-1] of segments one after the other."""
+    if low not in (None, 0, 1) or high not in (None, -1):
+        refuse("a slice of a list put together from several")
+    segments = list(seq.segments)
+    if high == -1:
+        last = segments.pop()
+        if not isinstance(last, Item) or last.cond != TRUE:
+            refuse("a slice of a list put together from several")
+    if low == 1:
+        first = segments.pop(0)
+        if isinstance(first, Over):
+            if m.decide(nonempty(m, Seq((first,)))) != TRUE:
+                refuse("a slice of a list put together from several")
+            segments = [*sliced(m, Seq((first,)), 1, None, None).segments, *segments]
+        elif first.cond != TRUE:
+            refuse("a slice of a list put together from several")
+    return Seq(tuple(segments), seq.is_set, seq.ordered)
 
 
 def slice_conditional(m: Machine, seq: Seq, low: Any, high: Any) -> Seq:

@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from dsl.lift.arrays import X
+from dsl.lift.arrays import X, unknown_length
 from dsl.lift.guards import and_, compare, if_, not_, or_
+from dsl.lift.ranges import quantified
 from dsl.lift.sequences import contains, items_of
 from dsl.lift.terms import ONE, ZERO, arith, neg, num
 from dsl.lift.values import X0, X1, Arr, Opaque, Over, S, Seq, Slice, expr, number, sort_of, value_of
 from dsl.lift.writing import Writing
-from dsl.nodes import Call, Expr, Name, Num, Range
+from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
 
 _UNARY = {
     "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "sin": "sin", "cos": "cos", "floor": "floor", "rint": "round",
@@ -121,6 +122,14 @@ class Elementwise(Writing):
             self.refuse("arange with a step")
         return self.array((arith("-", high, low),), value_of("number", arith("+", low, X0)))
 
+    def np_bincount(self, x: Any) -> Any:
+        a = self.as_array(x)
+        v, w = self.var(), self.var()
+        size = quantified("max", Range(w, None, arith("-", a.dims[0], ONE)), TRUE, number(self.cell(a, (Name(w),))))
+        same = compare("==", number(self.cell(a, (Name(v),))), X0)
+        count = quantified("count", Range(v, None, arith("-", a.dims[0], ONE)), same)
+        return self.array((arith("+", size, ONE),), value_of("number", count))
+
     def np_linspace(self, start: Any, stop: Any, count: Any = 50) -> Any:
         size = number(count)
         step = arith("/", arith("-", number(stop), number(start)), arith("-", size, ONE))
@@ -129,6 +138,9 @@ class Elementwise(Writing):
         return self.array((size,), value_of("number", value))
 
     def np_array(self, x: Any) -> Any:
+        held = self.unbox(x)
+        if isinstance(held, Seq) and unknown_length(held):
+            return self.box(held)
         made = self.as_array(x)
         if made is x and isinstance(made, Arr):
             return self.continued(made)

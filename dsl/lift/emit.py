@@ -4,20 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from dsl.lift.facts import Facts
-from dsl.lift.guards import and_, conjuncts
+from dsl.lift.guards import conjuncts
 from dsl.lift.machine import Machine
-from dsl.lift.normal import CELL_RANGES, CELLS, Normal, Step, Unsettled, fold, normal, solve_for
+from dsl.lift.normal import CELLS, Normal, Step, Unsettled, fold
 from dsl.lift.operations import nested, operation, rows, strip_reads, top_down
 from dsl.lift.ranges import transform
+from dsl.lift.rounds import in_turn
 from dsl.lift.terms import ZERO, arith, whole
-from dsl.lift.values import X0, X1, Arr, Entry, Loop, LoopEl, Refusal, high_of, low_of, number
-from dsl.nodes import FALSE, TRUE, Call, Compare, Expr, Let, Name, Num, Rule, Statement, free_names, walk
-
-# --- one-dimensional arrays, read ------------------------------------------------------------------------------------
-
-
-# --- the matrix ------------------------------------------------------------------------------------------------------
+from dsl.lift.values import X0, X1, Arr, LoopEl, Refusal, number
+from dsl.nodes import TRUE, Call, Compare, Expr, Let, Name, Num, Rule, Statement, free_names, walk
 
 
 class Emitter:
@@ -38,12 +33,8 @@ class Emitter:
         init = number(a.init)
         if init != ZERO:
             normals.append(Normal([], "set", init, 0, -1, {}))
-        for i, entry in enumerate(entries):
-            rule = normal(self.m, a, entry, i)
-            if rule is not None:
-                normals.append(rule)
-        self.check_order(entries, normals)
-        self.normals = normals
+        self.normals = [*normals, *in_turn(self.m, a, entries, self.mine)]
+        normals = self.normals
         leaves: list[tuple[list[Step], Rule | Let]] = []
         done = [self.finished(n, rule) for n, rule in enumerate(normals)]
         for n, (steps, made) in enumerate(done):
@@ -209,12 +200,11 @@ class Emitter:
                 e for e in self.a.log
                 if any(isinstance(el, LoopEl) and el.loop is loop for el in e.path)
             ]  # fmt: skip
-            if not writers or rule.axes is None:
+            if not writers or rule.at < 0:
                 continue
-            axis = rule.axes.get(loop.id)
-            if axis == "q" and (index[0] == X0 or self.same(index[0], X0, own)):
-                continue
-            if axis == "k" and (index[1] == X1 or self.same(index[1], X1, own)):
+            here = rule.rounds.get(loop.id)
+            told = [c for c in CELLS if here is not None and c.name in free_names(here)]
+            if told and all(self.same(index[CELLS.index(c)], c, own) for c in told):
                 continue
             raise Refusal(line, "a cell that other rounds of the same loop write is read")
 
@@ -227,85 +217,3 @@ class Emitter:
             raise Refusal(rule.line, f"{rule.op} of a cell")
         value = self.reads(rule.value, rule, n, own)
         return operation(rule.op, value)
-
-    # --- order --------------------------------------------------------------------------------------------------
-
-    def check_order(self, entries: list[Entry], normals: list[Normal]) -> None:
-        """Rules act one after the other on all cells; in a loop Python does so element by element. The same unless cells of
-        different rounds are the same cells, in another order."""
-        by_loop: dict[int, list[Normal]] = {}
-        loops: dict[int, Loop] = {}
-        for rule in normals:
-            if rule.at < 0:
-                continue
-            for el in entries[rule.at].path[self.a.base :]:
-                if isinstance(el, LoopEl):
-                    by_loop.setdefault(el.loop.id, []).append(rule)
-                    loops[el.loop.id] = el.loop
-        for at, rules in by_loop.items():
-            if len(rules) < 2:
-                continue
-            axes = {(r.axes or {}).get(at) for r in rules}
-            if len(axes) == 1 and None not in axes and self.same_round(loops[at], rules, entries):
-                continue
-            commute = all(r.op == "add" for r in rules) or all(r.op == "scale" for r in rules)
-            if commute and not any(self.reads_self(r) for r in rules):
-                continue
-            for i, r in enumerate(rules):
-                for later in rules[i + 1 :]:
-                    if not self.in_order(loops[at], r, later, entries):
-                        raise Refusal(later.line, "this loop writes a cell in several rounds, in an order that matters")
-
-    def same_round(self, loop: Loop, rules: list[Normal], entries: list[Entry]) -> bool:
-        """All rules that can write a cell do so in the same round."""
-        rounds = set()
-        for r in rules:
-            rounds.add(self.round_of(loop, entries[r.at]))
-        return len(rounds) == 1 and None not in rounds
-
-    def round_of(self, loop: Loop, entry: Entry) -> Expr | None:
-        for target, e in zip(CELLS, entry.index, strict=False):
-            e = self.m.resolve(e)
-            x = solve_for(loop.range.var, e, target)
-            if x is not None and not any(n.startswith("$p") for n in free_names(x)):
-                return x
-        return None
-
-    def reads_self(self, r: Normal) -> bool:
-        parts = [s.cond for s in r.steps] + ([r.value] if r.value is not None else [])
-        return any(isinstance(x, Call) and x.name.startswith("@") for p in parts for x in walk(p))
-
-    def in_order(self, loop: Loop, first: Normal, second: Normal, entries: list[Entry]) -> bool:
-        """Whether, for every cell that both write, all rounds of the first come before (or are) those of the second."""
-        if first.op == second.op and first.op in ("add", "scale") and not (self.reads_self(first) or self.reads_self(second)):
-            return True
-        guard = and_(first.guard, second.guard)
-        if guard == FALSE:
-            return True
-        facts = Facts([*CELL_RANGES, *conjuncts(guard)])
-        if facts.decide(FALSE) == TRUE:
-            return True
-        if any(facts.decide(part) == FALSE for part in conjuncts(guard)):
-            return True
-        x, y = self.round_of(loop, entries[first.at]), self.round_of(loop, entries[second.at])
-        low, high = low_of(loop.range), high_of(loop.range)
-        if loop.range.domain is not None:
-            return False
-        sign = -1 if loop.descending else 1
-
-        def before(a: Expr, b: Expr) -> bool:
-            return facts.nonnegative(arith("-", b, a) if sign > 0 else arith("-", a, b))
-
-        if x is not None and y is not None:
-            return before(x, y)
-        if x is not None:  # the second may happen in any round: at the earliest in the first round
-            return before(x, high if loop.descending else low)
-        if y is not None:
-            return before(low if loop.descending else high, y)
-        return False
-
-
-# --- blocks ----------------------------------------------------------------------------------------------------------
-
-
-# --- the program's names ---------------------------------------------------------------------------------------------

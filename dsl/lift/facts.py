@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dsl.lift.guards import and_, compare, conjuncts, not_, or_
-from dsl.lift.terms import ONE, ZERO, N, arith, bounds, linear, spend, sure, whole
-from dsl.nodes import FALSE, TRUE, And, Call, Compare, Expr, Find, IfElse, Not, Or
+from dsl.lift.terms import ONE, ZERO, N, arith, bounds, from_linear, linear, spend, sure, whole
+from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Name, Not, Or, Range
 
 Form = tuple[tuple[tuple[Expr, float], ...], float]
 
@@ -84,6 +84,8 @@ class Facts:
         low = const
         for atom, c in terms.items():
             lo, hi = bounds(atom)
+            if c > 0 and depth > 0 and low + c >= 0 and isinstance(atom, Aggregate) and atom.kind == "count" and self._some(atom):
+                lo = 1
             low += c * (lo if c > 0 else hi)
         if low >= 0:
             return True
@@ -129,6 +131,37 @@ class Facts:
                 return True
         return False
 
+    def _counted_after(self, d: Expr) -> Expr | None:
+        """count(r: G) - count(r < p: G) is 1 + count(r > p: G) where G holds at p: how many elements of a list come after one."""
+        from dsl.lift.ranges import quantified, replace_names  # ranges are built without facts
+
+        terms, const = linear(d)
+        if len(terms) != 2:
+            return None
+        (a, c), (b, e) = terms.items()
+        if not (isinstance(a, Aggregate) and isinstance(b, Aggregate) and a.kind == b.kind == "count" and c == -e and abs(c) == 1):
+            return None
+        every, before = (a, b) if a.range.high is None else (b, a)
+        if every.range.domain is not None or every.range.high is not None or every.range.low != before.range.low:
+            return None
+        if before.range.high is None or every.guard is None or before.guard is None:
+            return None
+        place = arith("+", before.range.high, ONE)
+        there = replace_names(every.guard, {every.range.var: place})
+        if not isinstance(place, Name) or replace_names(before.guard, {before.range.var: place}) != there:
+            return None
+        if not all(self.decide(part) == TRUE for part in conjuncts(there)):
+            return None
+        after = quantified("count", Range(every.range.var, arith("+", place, ONE), None), every.guard)
+        sign = c if every is a else e
+        return from_linear({after: sign}, const + sign)
+
+    def _some(self, count: Aggregate) -> bool:
+        """Whether there is something to count."""
+        from dsl.lift.ranges import quantified  # ranges are built without facts, facts of what paths say of them
+
+        return self.decide(quantified("any", count.range, count.guard or TRUE)) == TRUE
+
     def decide(self, guard: Expr) -> Expr:
         """The guard, simpler where the facts decide parts of it."""
         if guard in self.known:
@@ -149,6 +182,9 @@ class Facts:
 
     def _decide_numbers(self, guard: Expr, op: str, a: Expr, b: Expr) -> Expr:
         d = arith("-", a, b)
+        rest = self._counted_after(d)
+        if rest is not None:
+            return compare(op, rest, ZERO)
         certain = sure(a) and sure(b)
         at_least, at_most = self.nonnegative(d), self.nonnegative(arith("-", ZERO, d))
         above = self.nonnegative(arith("-", d, ONE))
@@ -179,3 +215,8 @@ class Facts:
         if certain and op == "!=" and (at_least or at_most):
             return compare(">" if at_least else "<", a, b)
         return guard
+
+
+def contradictory(guards: list[Expr]) -> bool:
+    """Whether the guards can be seen never to hold together."""
+    return any(Facts([*guards[:i], *guards[i + 1 :]]).decide(g) == FALSE for i, g in enumerate(guards))

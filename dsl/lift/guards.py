@@ -12,7 +12,22 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from dsl.lift.terms import FLIP, INVERSE, MISSING_NUMBER, MISSING_TEXT, MISSING_WORD, ZERO, bounds, linear, num, spend, sure, whole
+from dsl.lift.terms import (
+    FLIP,
+    INVERSE,
+    MISSING_NUMBER,
+    MISSING_TEXT,
+    MISSING_WORD,
+    ONE,
+    ZERO,
+    arith,
+    bounds,
+    linear,
+    num,
+    spend,
+    sure,
+    whole,
+)
 from dsl.nodes import (
     FALSE,
     TRUE,
@@ -31,6 +46,7 @@ from dsl.nodes import (
     Not,
     Num,
     Or,
+    Range,
     Str,
 )
 
@@ -97,9 +113,28 @@ def compare(op: str, a: Expr, b: Expr) -> Expr:
             return not_(quantified("any", a.range, a.guard or TRUE))
         if op == "!=" and b.value == 0:
             return quantified("any", a.range, a.guard or TRUE)
+    if op in ("==", "!=") and isinstance(a, Aggregate) and isinstance(b, Aggregate) and (extra := _one_more(a, b)) is not None:
+        return not_(extra) if op == "==" else extra
     if isinstance(a, Call) and a.name == "length" and isinstance(b, Num) and b.value == 0 and op in ("==", ">", "!="):
         return Compare("==" if op == "==" else "!=", a.args[0] if _is_text(a.args[0]) else Call("text", a.args), Str(""))
     return Compare(op, a, b)
+
+
+def _one_more(a: Aggregate, b: Aggregate) -> Expr | None:
+    """Whether the counts differ, for count(p < x: G) and count(p <= x: G): whether G holds at x."""
+    from dsl.lift.ranges import replace_names, within  # ranges are built from guards, and guards from ranges
+
+    if not a.kind == b.kind == "count" or a.range.domain is not None or b.range.domain is not None:
+        return None
+    if None in (a.range.high, b.range.high, a.guard, b.guard) or a.range.low != b.range.low:
+        return None
+    d = arith("-", b.range.high, a.range.high)  # type: ignore[arg-type]
+    if d not in (ONE, num(-1)) or replace_names(b.guard, {b.range.var: Name(a.range.var)}) != a.guard:  # type: ignore[arg-type]
+        return None
+    longer = b if d == ONE else a
+    x = longer.range.high
+    assert x is not None and longer.guard is not None
+    return and_(within(x, Range(longer.range.var, longer.range.low)), replace_names(longer.guard, {longer.range.var: x}))
 
 
 def _is_text(e: Expr) -> bool:
@@ -187,6 +222,8 @@ def and_(*items: Expr) -> Expr:
     for part in flat:
         if not_(part) in flat:
             return FALSE
+    if any(isinstance(part, Not) and denies(part.item, flat) for part in flat):
+        return FALSE
     flat = _without_implied(flat)
     # and(a, or(not a, b)) = and(a, b)
     for at, part in enumerate(flat):
@@ -200,6 +237,14 @@ def and_(*items: Expr) -> Expr:
     if _contradict(flat):
         return FALSE
     return TRUE if not flat else flat[0] if len(flat) == 1 else And(tuple(flat))
+
+
+def denies(item: Expr, others: list[Expr]) -> bool:
+    """Whether `not item` says that something is missing of which one of the others speaks."""
+    if not (isinstance(item, Call) and item.name in ("aligned", "exists")):
+        return False
+    needle = Call("word", item.args) if item.name == "aligned" else item.args[0]
+    return any(strict_in(needle, o) for o in others)
 
 
 def _without_implied(flat: list[Expr]) -> list[Expr]:
@@ -373,6 +418,11 @@ def if_(test: Expr, then: Expr, other: Expr) -> Expr:
         return default(then, other)
     if isinstance(test, Aggregate) and test.kind == "any" and then in _finds(test):
         return then if _missing(other) else default(then, other)
+    joined = _one_search(test, then, other)
+    if joined is not None:
+        return joined
+    if isinstance(then, Find) and _alike(exists(then), test):
+        return then if _missing(other) else default(then, other)
     if isinstance(then, IfElse) and then.test == test:
         then = then.then
     if isinstance(other, IfElse) and other.test == test:
@@ -382,6 +432,37 @@ def if_(test: Expr, then: Expr, other: Expr) -> Expr:
     return IfElse(test, then, other)
 
 
+def _alike(a: Expr, b: Expr) -> bool:
+    """Equal but for the name of the variable."""
+    if a == b or not (isinstance(a, Aggregate) and isinstance(b, Aggregate) and a.guard is not None and b.guard is not None):
+        return a == b
+    if a.kind != b.kind or (a.range.low, a.range.high, a.range.domain) != (b.range.low, b.range.high, b.range.domain):
+        return False
+    from dsl.lift.ranges import replace_names  # ranges are built from guards, and guards from ranges
+
+    return replace_names(a.guard, {a.range.var: Name(b.range.var)}) == b.guard
+
+
+def _one_search(test: Expr, then: Expr, other: Expr) -> Expr | None:
+    """x if G(x) else last(p < x: G(p)) is last(p <= x: G(p))."""
+    found, rest = (other.args[0], other.args[1]) if isinstance(other, Call) and other.name == "default" else (other, None)
+    if not isinstance(found, Find) or found.range.domain is not None or found.guard is None:
+        return None
+    r = found.range
+    if found.which == "last" and r.low is None and r.high == arith("-", then, ONE):
+        over = Range(r.var, None, then)
+    elif found.which == "first" and r.high is None and r.low == arith("+", then, ONE):
+        over = Range(r.var, then, None)
+    else:
+        return None
+    from dsl.lift.ranges import find, replace_names  # ranges are built from guards, and guards from ranges
+
+    if not isinstance(then, Name) or replace_names(found.guard, {r.var: then}) != test:
+        return None
+    one = find(found.which, over, found.guard)
+    return one if rest is None else default(one, rest)
+
+
 def guard_if(test: Expr, then: Expr, other: Expr) -> Expr:
     if then == other:
         return then
@@ -389,7 +470,7 @@ def guard_if(test: Expr, then: Expr, other: Expr) -> Expr:
 
 
 def default(x: Expr, d: Expr) -> Expr:
-    if sure(x):
+    if sure(x) or (isinstance(x, Find) and exists(x) == TRUE):
         return x
     return d if _missing(x) else Call("default", (x, d))
 

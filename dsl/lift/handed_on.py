@@ -6,15 +6,30 @@ from typing import Any
 
 from dsl.lift.cases import implies
 from dsl.lift.dictionaries import dict_has
-from dsl.lift.guards import and_, compare, conjuncts, default, exists, not_, or_
-from dsl.lift.likeness import Poison, canonical, is_whole, may_be_missing, rename_segment, same
+from dsl.lift.elsewhere import at_element, value_at_element
+from dsl.lift.guards import and_, conjuncts, default, exists, not_, or_
+from dsl.lift.likeness import Poison, canonical, is_whole, may_be_missing, same
 from dsl.lift.machine import Conflict
+from dsl.lift.order import later
 from dsl.lift.ranges import find, replace_names
 from dsl.lift.restarts import Restarts
-from dsl.lift.sequences import contains, items_of
-from dsl.lift.terms import ONE, arith
-from dsl.lift.values import Arr, Dict, Extend, Item, Loop, Over, S, Seq, Write, high_of, map_range, mentions, rename, sort_of
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Range, free_names
+from dsl.lift.sequences import contains, is_identity, items_of, plain
+from dsl.lift.terms import ONE, ZERO, arith, whole
+from dsl.lift.values import Arr, Dict, Extend, Item, Loop, Over, S, Seq, Write, high_of, low_of, mentions, number, rename, sort_of
+from dsl.nodes import FALSE, TRUE, Bool, Expr, Name, Range, free_names
+
+
+def continued(before: tuple[Item | Over, ...], last: Over) -> tuple[Item | Over, ...]:
+    """[p] and then p + 1, p + 2… is one range of positions."""
+    if before and plain(last) and is_identity(last):
+        *rest, first = before
+        low = low_of(last.ranges[0])
+        if isinstance(first, Item) and first.cond == TRUE and sort_of(first.value) == "number":
+            e = number(first.value)
+            if whole(e) and arith("+", e, ONE) == low:
+                r = last.ranges[0]
+                return (*rest, Over((Range(r.var, None if e == ZERO else e, r.high),), TRUE, last.value))
+    return (*before, last)
 
 
 class HandedOn(Restarts):
@@ -115,15 +130,15 @@ class HandedOn(Restarts):
         ran = self.ran_before(loop, v) if before else Range(v, r.low, r.high, r.domain)
         guard = replace_names(loop.guard, names)
         if before and r.domain is not None:
-            guard = and_(guard, compare(">" if loop.descending else "<", Call("index", (Name(v),)), Call("index", (loop.var,))))
+            guard = and_(guard, later(self, loop, loop.var, Name(v)))
         if not before:
             guard = and_(guard, replace_names(self.runs(loop), names))
         if isinstance(value, Dict):
-            writes = [self.write_of(loop, w, ran, guard, names) for w in added]
+            writes = [self.write_of(loop, w, ran, guard) for w in added]
             return Dict(value.items, (*value.writes, *writes), value.factory)
         segments: list[Item | Over] = []
         if any(isinstance(s, Item) and isinstance(s.value, Extend) for s in added):
-            return Seq((*value.segments, self.groups(loop, value, added, ran, guard, names)), False, value.ordered)
+            return Seq((*value.segments, self.groups(loop, value, added, ran, guard)), False, value.ordered)
         items = [s for s in added if isinstance(s, Item)]
         if len(items) == len(added) and len(items) > 1:
             joined = self.one_item(items)
@@ -136,16 +151,32 @@ class HandedOn(Restarts):
             )
             if len(fixed) == len(added) == 1:
                 return Seq((*value.segments, *fixed), value.is_set, value.ordered)
+            if len(added) == 1 and (short := self.up_to_the_end(loop, added[0], v)) is not None:
+                return Seq(continued(value.segments, short), value.is_set, value.ordered)
         ordered = value.ordered and (len(added) == 1)
         for s in added:
-            s = rename_segment(self, s, names)
+            s = value_at_element(self, loop, s, v)
             if isinstance(s, Item):
                 segments.append(Over((ran,), and_(guard, s.cond), s.value, loop.descending))
             else:
                 if s.descending != loop.descending:
                     ordered = False
                 segments.append(Over((ran, *s.ranges), and_(guard, s.guard), s.value, loop.descending))
+        if len(segments) == 1 and isinstance(segments[0], Over):
+            return Seq(continued(value.segments, segments[0]), value.is_set, ordered or value.is_set)
         return Seq((*value.segments, *segments), value.is_set, ordered or value.is_set)
+
+    def up_to_the_end(self, loop: Loop, s: Item | Over, v: str) -> Over | None:
+        """What every iteration adds before the one that ends the loop: the elements up to there."""
+        r, stop = loop.range, loop.stop
+        going_on = and_(*(not_(self.resolve(b.cond)) for b in loop.breaks))
+        if not isinstance(s, Item) or s.cond != going_on or r.domain is not None or stop is None:
+            return None
+        if loop.descending:
+            over = Range(v, default(arith("+", stop, ONE), low_of(r)), r.high)
+        else:
+            over = Range(v, r.low, default(arith("-", stop, ONE), high_of(r)))
+        return Over((over,), at_element(self, loop, loop.guard, v), value_at_element(self, loop, s.value, v), loop.descending)
 
     def at_the_end(self, loop: Loop, s: Item | Over) -> Item | Over:
         """An element that only the iteration that ends the loop adds."""
@@ -161,7 +192,7 @@ class HandedOn(Restarts):
             cond = and_(cond, replace_names(s.cond, at))
         return Item(rename(s.value, at), cond)
 
-    def groups(self, loop: Loop, value: Seq, added: Any, ran: Range, guard: Expr, names: dict[str, Expr]) -> Over:
+    def groups(self, loop: Loop, value: Seq, added: Any, ran: Range, guard: Expr) -> Over:
         """Lists inside a list: some iterations begin one, the others add to the last."""
         begins = [s for s in added if not isinstance(s.value, Extend)]
         more = [s for s in added if isinstance(s.value, Extend)]
@@ -172,18 +203,18 @@ class HandedOn(Restarts):
         if not isinstance(first, Item) or start is None:
             self.refuse("a list of lists filled in this way")
         s, r, t = Name(ran.var), f"{ran.var}r", f"{ran.var}t"
-        opens = replace_names(and_(loop.guard, first.cond), {loop.range.var: Name(t)})
+        opens = at_element(self, loop, and_(loop.guard, first.cond), t)
         following = find("first", Range(t, arith("+", s, ONE), ran.high), opens)
 
         last = ran.high if ran.high is not None else high_of(ran)
         end = default(arith("-", following, ONE), last)
-        here: dict[str, Expr] = {loop.range.var: Name(r)}
         members = Over(
             (Range(r, arith("+", s, ONE), end),),
-            replace_names(and_(loop.guard, rest.cond), here),
-            rename(rest.value.value, here),
+            at_element(self, loop, and_(loop.guard, rest.cond), r),
+            value_at_element(self, loop, rest.value.value, r),
         )
-        group = Seq((*(Item(rename(v, names)) for v in start or []), members))
+        begun = [value_at_element(self, loop, v, ran.var) for v in start or []]
+        group = Seq((*(Item(v) for v in begun), members))
         if (
             isinstance(members.guard, Bool)
             and len(group.segments) == 2
@@ -191,11 +222,11 @@ class HandedOn(Restarts):
             and members.value == S("number", Name(r))
         ):
             group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
-        elif start is not None and len(start) == 1 and rename(start[0], names) == rename(rest.value.value, {loop.range.var: s}):
-            every = and_(first.cond, rest.cond) == FALSE and or_(first.cond, rest.cond) == TRUE and loop.guard == TRUE
-            if every:
+        elif len(begun) == 1 and begun[0] == value_at_element(self, loop, rest.value.value, ran.var):
+            either = rest.cond == not_(first.cond) or (and_(first.cond, rest.cond) == FALSE and or_(first.cond, rest.cond) == TRUE)
+            if either and loop.guard == TRUE:
                 group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
-        return Over((ran,), and_(guard, replace_names(first.cond, names)), group)
+        return Over((ran,), and_(guard, at_element(self, loop, first.cond, ran.var)), group)
 
     def one_item(self, items: list[Item]) -> Item | None:
         """Several appends of which an iteration does one, as one."""
@@ -210,15 +241,11 @@ class HandedOn(Restarts):
             value, cond = merged, or_(item.cond, cond)
         return Item(value, cond)
 
-    def write_of(self, loop: Loop, w: Write, ran: Range, guard: Expr, names: dict[str, Expr]) -> Write:
-        w = Write(*[rename(x, names) if i in (2, 3) else x for i, x in enumerate(
-            (w.ranges, w.cond, w.key, w.value, w.mode, w.start, w.descending))])  # fmt: skip
-
-        ranges = tuple(map_range(r, lambda e: replace_names(e, names)) for r in w.ranges)
-        cond = and_(guard, replace_names(w.cond, names))
+    def write_of(self, loop: Loop, w: Write, ran: Range, guard: Expr) -> Write:
+        w = value_at_element(self, loop, w, ran.var)
         if w.ranges and w.descending != loop.descending:
             self.refuse("a dictionary filled in two directions")
-        return Write((ran, *ranges), cond, w.key, w.value, w.mode, w.start, loop.descending)
+        return Write((ran, *w.ranges), and_(guard, w.cond), w.key, w.value, w.mode, w.start, loop.descending)
 
     def ran_before(self, loop: Loop, var: str) -> Range:
         """The elements of the iterations before that of the loop's variable."""
@@ -233,7 +260,4 @@ class HandedOn(Restarts):
         """The iteration of the loop's variable takes place: the loop has not ended before."""
         if loop.stop is None:
             return TRUE
-        return not_(compare("<" if loop.descending else ">", self.ordinal(loop, loop.var), self.ordinal(loop, loop.stop)))
-
-    def ordinal(self, loop: Loop, e: Expr) -> Expr:
-        return Call("index", (e,)) if loop.range.domain is not None else e
+        return not_(later(self, loop, loop.var, loop.stop))

@@ -43,19 +43,22 @@ def rename_segment(m: Machine, s: Item | Over, names: dict[str, Expr]) -> Item |
     return new
 
 
-_BOUND = re.compile(r"\$[a-z]\d+(?:[a-z]\d*[a-z]?)?|@\d+:\d+:\d+|Arr\d+|Ref\(id=\d+\)")
+_VARIABLE = re.compile(r"Range\(var='([^']*)'")  # bound ones; others mean the elements of loops around
+_NAMED = re.compile(r"\$[a-z0-9]+|@\d+:\d+:\d+|Arr\d+|Ref\(id=\d+\)")
 
 
 def canonical(v: Any) -> str:
     """A text that is equal for values that differ only in the numbers of bound variables."""
     numbers: dict[str, str] = {}
-
-    def renamed(match: re.Match[str]) -> str:
-        return numbers.setdefault(match.group(), f"${len(numbers)}")
-
     text = repr(v)
     spend(len(text))
-    return _BOUND.sub(renamed, text)
+    bound = set(_VARIABLE.findall(text))
+
+    def renamed(match: re.Match[str]) -> str:
+        name = match.group()
+        return numbers.setdefault(name, f"${len(numbers)}") if name[0] != "$" or name in bound else name
+
+    return _NAMED.sub(renamed, text)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -17,7 +17,7 @@ from dsl.lift.likeness import array_in, same
 from dsl.lift.machine import UNDEFINED, Frame, Undefined
 from dsl.lift.recurrence import Recurrences
 from dsl.lift.sequences import as_filter, items_of, renewed
-from dsl.lift.values import CondEl, Item, Later, Loop, Over, Seq, map_value
+from dsl.lift.values import CondEl, Item, Later, Loop, Over, Ref, Seq, map_value
 from dsl.nodes import FALSE, TRUE, Expr
 
 UNROLL = 64
@@ -174,15 +174,19 @@ class Loops(Recurrences):
             self.named[r.var] = target.id
         elif isinstance(target, ast.Tuple) and isinstance(target.elts[0], ast.Name):
             self.named[r.var] = target.elts[0].id
+        if target is not None:
+            for n in ast.walk(target):
+                key = ("v", self.scope, n.id) if isinstance(n, ast.Name) else None
+                held = self.store.get(key)
+                if isinstance(held.find() if isinstance(held, Later) else held, Ref | Seq):
+                    del self.store[key]  # a list that the loop's variable held before
         loop = Loop(self.fresh(), r, o.guard, o.descending, self.line)
-        if r.domain is not None and r.domain.name == "ancestors":
-            loop.ordered = False
         logs = {i: len(a.log) for i, a in self.arrays.items()}
         owed, seen = len(self.owed), len(self.seen)
         carried = dict(self.carried)
         start = dict(self.store)
         unknown: dict[Any, Any] = {}  # variables handed from iteration to iteration, as they start one
-        names: dict[Any, str] = {}
+        names: dict[Any, str] = loop.unknown
         renewed_lists: dict[Any, Seq] = {}  # variables that the body binds to new lists: what they hold at the start
         resets: dict[Any, tuple[Any, ...]] = {}
         guesses: dict[Any, Any] = {}  # the same for lists and dictionaries: their contents so far

@@ -15,6 +15,7 @@ from dsl.lift.values import (
     Arr,
     Break,
     CondEl,
+    Conflict,
     Dict,
     Entry,
     Item,
@@ -75,7 +76,10 @@ class Machine:
         self.steps = 0
         self.counter = 0
         self.arrays: dict[int, Arr] = {}
-        self.closed: dict[str, Expr] = {}
+        self.closed: dict[str, Expr] = {}  # a variable's value before an iteration, in terms of the loop's variable
+        self.closed_in: dict[str, str] = {}  # that variable
+        self.untold: dict[str, Refusal] = {}  # variables that cannot be solved for, and why
+        self.handed = False  # whether any value of another iteration was asked for
         self.reads: dict[int, tuple[tuple[Loop, ...], int]] = {}
         self.owed: list[tuple[Expr, tuple[Expr, ...], int]] = []  # numbers taken to be at least 0
         self.seen: list[tuple[Arr, tuple[Expr, ...], int]] = []  # cells read, with the line
@@ -250,6 +254,14 @@ class Machine:
             va, vb = self.store.get(("h", a.id)), self.store.get(("h", b.id))
             if isinstance(va, Seq) and isinstance(vb, Seq):
                 return merge_sequences(cond, va, vb)
+            if isinstance(va, Dict) and isinstance(vb, Dict):
+                self.shared |= {a.id, b.id}
+                return self.merge_dicts(cond, va, vb)
+        if isinstance(a, Dict | Ref) and isinstance(b, Dict | Ref):
+            da, db = self.unbox(a), self.unbox(b)
+            if isinstance(da, Dict) and isinstance(db, Dict):
+                self.shared |= {x.id for x in (a, b) if isinstance(x, Ref)}
+                return self.merge_dicts(cond, da, db)
         for x, y in ((a, b), (b, a)):
             if isinstance(x, Ref) and isinstance(y, Seq | tuple):
                 inner = self.store.get(("h", x.id))
@@ -263,15 +275,16 @@ class Machine:
 
     def merge_dicts(self, cond: Expr, a: Dict, b: Dict) -> Any:
         ka, kb = dict(a.items), dict(b.items)
-        items = []
-        for key in (*ka, *(k for k in kb if k not in ka)):
-            if key not in ka or key not in kb:
-                return Conflict(cond, a, b)
-            items.append((key, self.merge(cond, ka[key], kb[key])))
+        both = [key for key in ka if key in kb]
+        items = [(key, self.merge(cond, ka[key], kb[key])) for key in both]
+        alone = [Write((), cond if d is ka else not_(cond), key, v) for d in (ka, kb) for key, v in d.items() if key not in both]
+        if any(isinstance(w.value, Ref) for w in alone):
+            return Conflict(cond, a, b)
         shared = 0
         while shared < min(len(a.writes), len(b.writes)) and a.writes[shared] == b.writes[shared]:
             shared += 1
         writes = [
+            *alone,
             *a.writes[:shared],
             *(conditional(w, cond) for w in a.writes[shared:]),
             *(conditional(w, not_(cond)) for w in b.writes[shared:]),
@@ -321,6 +334,8 @@ class Machine:
         """With what is known by now about variables that loops carry along."""
         for _ in range(50):
             new = replace_names(e, self.closed)
+            if self.handed:
+                new = self.elsewhere(new)
             if new is e or new == e:
                 return new
             e = new
@@ -335,13 +350,6 @@ class Machine:
 
 def _rest(entry: Entry) -> tuple[Any, ...]:
     return entry.op, entry.index, entry.value, entry.line
-
-
-class Conflict:
-    """Two values that cannot become one; refused when used."""
-
-    def __init__(self, cond: Expr, a: Any, b: Any):
-        self.cond, self.a, self.b = cond, a, b
 
 
 def conditional(segment: Any, cond: Expr) -> Any:

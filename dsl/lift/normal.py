@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dsl.lift.facts import Facts
-from dsl.lift.guards import and_, compare, conjuncts, if_, not_
+from dsl.lift.guards import and_, compare, conjuncts, if_, not_, or_
 from dsl.lift.machine import MAX_SIZE, Machine
-from dsl.lift.ranges import find, quantified, replace_names, size_of, transform
+from dsl.lift.order import later, search
+from dsl.lift.ranges import determined, quantified, replace_names, size_of, transform
 from dsl.lift.terms import ONE, ZERO, N, arith, from_linear, linear, whole
 from dsl.lift.values import (
     X0,
@@ -20,14 +21,16 @@ from dsl.lift.values import (
     LoopEl,
     Refusal,
     S,
+    expr,
     high_of,
     low_of,
     map_range,
+    map_value,
     number,
     rename,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Binary, Compare, Expr, IfElse, Name, Num, Range, free_names, walk
+from dsl.nodes import FALSE, TRUE, Binary, Call, Compare, Expr, IfElse, Name, Num, Range, free_names, walk
 
 CELLS = (X0, X1)
 
@@ -46,6 +49,30 @@ class Step:
 
 
 @dataclass
+class Prepared:
+    """A write with the loops' variables solved for q and k, as far as the cell determines them; before sums over the others."""
+
+    steps: list[Step]
+    op: str
+    value: Any
+    line: int
+    at: int
+    names: dict[str, Expr]
+    loops: list[Loop]
+
+    @property
+    def rounds(self) -> dict[int, Expr]:
+        """Iterations of loops that the cell determines, in terms of the cell."""
+        loose = {loop.range.var for loop in self.loose}
+        solved = {loop.id: self.names[loop.range.var] for loop in self.loops if loop.range.var in self.names}
+        return {at: x for at, x in solved.items() if not loose & free_names(x)}
+
+    @property
+    def loose(self) -> list[Loop]:
+        return [loop for loop in self.loops if loop.range.var not in self.names]
+
+
+@dataclass
 class Normal:
     """A write as a rule over the cell ($x0, $x1)."""
 
@@ -54,7 +81,8 @@ class Normal:
     value: Any
     line: int
     at: int = 0
-    axes: dict[int, str] | None = None  # which loop's variable is determined by which index
+    rounds: dict[int, Expr] = field(default_factory=dict)  # the iterations of loops in which a cell is written, by the loops' ids
+    joined: frozenset[int] = frozenset()  # loops all of whose writes it stands for
 
     @property
     def guard(self) -> Expr:
@@ -79,12 +107,15 @@ def solve_for(var: str, e: Expr, target: Expr) -> Expr | None:
 
 def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = frozenset()) -> Normal | None:
     """The write as a rule; None if it never happens. `fixed`: loops that count as given (their iteration is the reader's)."""
+    return closed(m, pinned(m, prepared(m, a, entry, at, fixed)))
+
+
+def prepared(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = frozenset()) -> Prepared:
     path = [el for el in entry.path[a.base :] if not (isinstance(el, LoopEl) and el.loop.id in fixed)]
     resolve = m.resolve
     equations: list[tuple[Expr, Expr]] = [(CELLS[i], resolve(e)) for i, e in enumerate(entry.index)]
     loops = [el.loop for el in path if isinstance(el, LoopEl)]
     names: dict[str, Expr] = {}
-    axes: dict[int, str] = {}
     # plain indices first, so that A[i, i + 1] gives i = q
     for exact in (True, False):
         for loop in loops:
@@ -102,7 +133,6 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
                 if others:
                     continue
                 names[var] = x
-                axes[loop.id] = "q" if target == X0 else "k"
                 equations.pop(n)
                 break
     names = {v: replace_names(e, names) for v, e in names.items()}
@@ -110,14 +140,12 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
     loose = [loop for loop in loops if loop.range.var not in names]
     steps: list[Step] = []
     signature = tuple(sorted((k, str(hash(v))) for k, v in names.items()))
-    breaks_at: dict[int, str] = {}
     dropped: set[int] = set()
     for i, el in enumerate(path):
         if isinstance(el, LoopEl):
             loop = el.loop
             guards = list(conjuncts(loop.guard)) if loop in loose else loop_steps(m, loop)
             ending = ending_of(m, loop, path[i + 1 :], dropped)
-            breaks_at[loop.id] = "at" if ending is not None and isinstance(ending, Compare) and ending.op == "==" else "run"
             for j, g in enumerate([*guards, *([ending] if ending is not None else [])]):
                 steps.append(Step((loop.id, j, ending if j == len(guards) else None), replace_names(resolve(g), names)))
         elif el.id not in dropped:
@@ -133,15 +161,48 @@ def normal(m: Machine, a: Arr, entry: Entry, at: int, fixed: frozenset[int] = fr
         s.key = (*s.key, signature)
     if here:
         steps.append(Step(("here", at), and_(*here)))
-    op = entry.op
-    for loop in reversed(loose):
-        steps, op, value = summed(m, loop, steps, op, value, names)
-    steps = simplified(m, steps)
+    return Prepared(steps, entry.op, value, entry.line, at, names, loops)
+
+
+def pinned(m: Machine, p: Prepared) -> Prepared:
+    """The write with those loops solved, too, of which its own guards leave a cell one iteration at most."""
+    for loop in p.loose:
+        var = loop.range.var
+        inner = [s for s in p.steps if var in free_names(s.guard)]
+        over = ranged(m, loop, p.names)
+        found = determined(over, and_(*(s.guard for s in inner)))
+        if found is None or any(other.range.var in free_names(found[0]) for other in p.loose):
+            continue
+        x, rest = found
+        at: dict[str, Expr] = {var: x}
+        whole_guard = Step(("pinned", loop.id, tuple(s.key for s in inner)), rest)
+        steps = [whole_guard if s is inner[0] else s for s in p.steps if s is inner[0] or s not in inner]
+        value = replace_names(p.value, at) if isinstance(p.value, Expr) else rename(p.value, at)
+        p = Prepared(steps, p.op, value, p.line, p.at, {**p.names, **at}, p.loops)
+    return p
+
+
+def closed(m: Machine, p: Prepared) -> Normal | None:
+    """The write as a rule of its own: once for every iteration of the loops that the cell does not determine."""
+    steps, op, value = p.steps, p.op, p.value
+    for loop in reversed(p.loose):
+        steps, op, value = summed(m, loop, steps, op, value, p.names)
+    return settled(m, Normal(steps, op, value, p.line, p.at, p.rounds))
+
+
+def settled(m: Machine, rule: Normal) -> Normal | None:
+    """The rule without what follows from the steps before; None if it never happens."""
+    steps, value = simplified(m, rule.steps), rule.value
     if isinstance(value, Expr) and any(x == N for x in walk(value)):
         value = unwrapped(value, Facts([*CELL_RANGES, *(s.guard for s in steps)]))
     if any(s.guard == FALSE for s in steps):
         return None
-    return Normal(steps, op, value, entry.line, at, axes)
+    return Normal(steps, rule.op, value, rule.line, rule.at, rule.rounds, rule.joined)
+
+
+def ranged(m: Machine, loop: Loop, names: dict[str, Expr]) -> Range:
+    """The loop's range, with what is known about other loops' variables."""
+    return map_range(loop.range, lambda e: replace_names(m.resolve(e), names))
 
 
 def loop_steps(m: Machine, loop: Loop) -> list[Expr]:
@@ -168,7 +229,6 @@ def ending_of(m: Machine, loop: Loop, below: list[CondEl | LoopEl], dropped: set
             break
         conds.append(el)
     ids = {(c.id, c.positive) for c in conds}
-    ordinal = m.ordinal
     excluded: set[int] = set()
     for b in loop.breaks:
         steps = {(c.id, c.positive) for c in b.path}
@@ -184,8 +244,11 @@ def ending_of(m: Machine, loop: Loop, below: list[CondEl | LoopEl], dropped: set
         for c in conds:
             if c.guard in wanted or all(part in wanted for part in conjuncts(c.guard)):
                 dropped.add(c.id)
+    if loop.range.domain is not None:
+        ended = later(m, loop, loop.var, loop.stop)
+        return not_(or_(ended, compare("==", loop.var, loop.stop)) if strict else ended)
     op = ("<=" if strict else "<") if loop.descending else (">=" if strict else ">")
-    return not_(Compare(op, ordinal(loop, loop.var), ordinal(loop, loop.stop)))
+    return not_(Compare(op, loop.var, loop.stop))
 
 
 def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solved: dict[str, Expr]) -> tuple[list[Step], str, Any]:
@@ -193,7 +256,7 @@ def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solve
     var = loop.range.var
     v = m.var(m.named.get(var, ""))
     names: dict[str, Expr] = {var: Name(v)}
-    r = map_range(loop.range, lambda e: replace_names(m.resolve(e), solved))
+    r = ranged(m, loop, solved)
     over = Range(v, r.low, r.high, r.domain)
     inner = [s for s in steps if var in free_names(s.guard)]
     outer = [s for s in steps if var not in free_names(s.guard)]
@@ -219,10 +282,14 @@ def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solve
         return outer, op, quantified(op, over, guard, replace_names(e, names))
     if op == "set" and depends:
         if not loop.ordered:
-            raise Refusal(loop.line, "a cell set in a loop over ancestors")
-        last = find("first" if loop.descending else "last", over, guard)
-        last_v: dict[str, Expr] = {var: last}
-        return [*outer, Step(key, quantified("any", over, guard))], op, replace_names(e, last_v)
+            raise Refusal(loop.line, "a cell set in a loop whose order follows from the data")
+        last = search(m, "first" if loop.descending else "last", over, guard)
+        set_last = replace_names(e, {var: last})
+        return (
+            [*outer, Step(key, quantified("any", over, guard))],
+            op,
+            S(value.sort, set_last) if isinstance(value, S) else set_last,
+        )
     if depends:
         raise Refusal(loop.line, "a cell changed by different amounts at once")
     return [*outer, Step(key, quantified("any", over, guard))], op, value
@@ -275,6 +342,13 @@ def simplified(m: Machine, steps: list[Step]) -> list[Step]:
     return result
 
 
+def rename_reads(value: Any, by: Expr) -> Any:
+    def change(x: Any) -> Any:
+        return by if isinstance(x, Call) and x.name.startswith("@") else None
+
+    return map_value(value, lambda e: transform(e, change)) if isinstance(value, S) else transform(value, change)
+
+
 class Unsettled(Exception):
     """A cell of other rounds of a loop that is still being followed."""
 
@@ -283,16 +357,14 @@ def fold(m: Machine, a: Arr, upto: int, index: tuple[Expr, ...]) -> Any:
     """The cell's value as one expression."""
     active = {el.loop.id: el.loop for el in m.path if isinstance(el, LoopEl)}
     value: Any = a.init
-    for i, entry in enumerate(a.log[:upto]):
-        mine = [el.loop for el in entry.path[a.base :] if isinstance(el, LoopEl) and el.loop.id in active]
-        if mine:
-            at = tuple(m.resolve(e) for e in entry.index)
-            if at != tuple(m.resolve(e) for e in index):
-                raise Unsettled
-        rule = normal(m, a, entry, i, frozenset(loop.id for loop in mine))
-        if rule is None:
-            continue
-        names = {"$x0": index[0]} if mine else {}
+    entries = a.log[:upto]
+    given = [frozenset(el.loop.id for el in e.path[a.base :] if isinstance(el, LoopEl) and el.loop.id in active) for e in entries]
+    for entry, mine in zip(entries, given, strict=True):
+        if mine and tuple(m.resolve(e) for e in entry.index) != tuple(m.resolve(e) for e in index):
+            raise Unsettled
+    for rule in m.rules_of(a, entries, given):
+        names = {"$x0": index[0]} if given[rule.at] else {}
+        mine = given[rule.at]
         guard = replace_names(rule.guard, names)
         if mine:
             guard = m.decide(guard)
@@ -303,6 +375,9 @@ def fold(m: Machine, a: Arr, upto: int, index: tuple[Expr, ...]) -> Any:
 
 def applied(m: Machine, old: Any, guard: Expr, rule: Normal) -> Any:
     new = rule.value
+    if rule.joined:  # reads the cell as it was before
+        before = expr(old)
+        new = rename_reads(new, before)
     match rule.op:
         case "set":
             if isinstance(new, Expr) and not isinstance(new, S):  # type: ignore[misc, arg-type]

@@ -31,6 +31,7 @@ from dsl.nodes import (
     Aggregate,
     And,
     Binary,
+    Bool,
     Call,
     Compare,
     Expr,
@@ -41,6 +42,7 @@ from dsl.nodes import (
     Neg,
     Node,
     Not,
+    Num,
     Or,
     Range,
     children,
@@ -75,6 +77,158 @@ def _pinned(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
                 rest = substitute(and_(*parts[:i], *parts[i + 1 :]), {over.var: x})
                 return x, and_(exists(x), within(x, over), refold(rest))
     return None
+
+
+def _pinned_search(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
+    """(x, rest of the guard) if the guard says that the variable is the first or last: not p > first(r: G(r)) and G(p)."""
+    var = Name(over.var)
+    parts = conjuncts(guard)
+    for i, part in enumerate(parts):
+        match part:
+            case Not(Compare(op, left, Find(which, Range() as searched, sought) as x)) if left == var:
+                pass
+            case _:
+                continue
+        same = (searched.low, searched.high, searched.domain) == (over.low, over.high, None)
+        if op != {"first": ">", "last": "<"}[which] or not same:
+            continue
+        known = conjuncts(substitute(sought, {searched.var: var}))
+        if over.domain is None and all(k in parts for k in known):
+            rest = and_(*(p for j, p in enumerate(parts) if j != i and p not in known))
+            return x, and_(exists(x), refold(substitute(rest, {over.var: x})))
+    return None
+
+
+def _pinned_start(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
+    """(x, rest of the guard) if the variable begins a stretch that holds a position: B(p), p <= i, and the next B comes after i."""
+    if over.domain is not None:
+        return None
+    var = Name(over.var)
+    parts = conjuncts(guard)
+    for i, part in enumerate(parts):
+        found = _stretch(part, var)
+        if found is None:
+            continue
+        following, inside, last = found
+        t = following.range.var
+        begins = following.guard
+        begun = conjuncts(substitute(begins, {t: var}))
+        if not all(b in parts for b in begun):
+            names: dict[str, Any] = {over.var: Name(t)}
+            after = Range(t, following.range.low)
+            one = [p for p in parts if isinstance(p, Or) and find("first", after, substitute(p, names)) == following]
+            if not one:
+                continue
+            begun, begins = (one[0],), substitute(one[0], names)
+        rest = [p for j, p in enumerate(parts) if j != i and p not in begun]
+        limits = [p for p in rest if p in (Compare("<=", var, inside), Compare(">=", inside, var))]
+        if not limits and over.high != inside:
+            continue
+        at = find("last", Range(t, over.low, inside), begins)
+        left = and_(*(p for p in rest if p not in limits))
+        covered = TRUE if last == N and at_most_last(inside) else compare(">", last, inside)
+        return at, and_(exists(at), covered, within(at, over), refold(substitute(left, {over.var: at})))
+    return None
+
+
+def _pinned_new(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
+    """(x, rest of the guard) if the variable is the first with a certain key: K(p) == c, and no r < p has K(r) == K(p)."""
+    if over.domain is not None:
+        return None
+    var = Name(over.var)
+    parts = conjuncts(guard)
+    for i, part in enumerate(parts):
+        match part:
+            case Not(Aggregate("any", Range(r, low, high, None), before)) if before is not None and low == over.low:
+                pass
+            case _:
+                continue
+        if high != arith("-", var, ONE):
+            continue
+        same = [p for p in conjuncts(before) if isinstance(p, Compare) and p.op == "==" and over.var in free_names(p)]
+        others = [p for p in conjuncts(before) if p not in same]
+        if len(same) != 1:
+            continue
+        key = same[0].right if r in free_names(same[0].left) else same[0].left
+        if substitute(key, {over.var: Name(r)}) not in (same[0].left, same[0].right) or r in free_names(key):
+            continue
+        told = [p for p in parts if isinstance(p, Compare) and p.op == "==" and key in (p.left, p.right) and p.left != p.right]
+        values = [p.right if p.left == key else p.left for p in told]
+        at = next((j for j, c in enumerate(values) if over.var not in free_names(c)), None)
+        held = [substitute(p, {r: var}) for p in others]
+        if at is None or not all(h in parts for h in held):
+            continue
+        c = values[at]
+        rest = [p for j, p in enumerate(parts) if j != i and p is not told[at] and p not in held]
+        rest = [_exchanged(p, key, c) for p in rest]
+        x = find("first", over, and_(*held, told[at]))
+        if any(over.var in free_names(p) for p in rest):
+            rest = [refold(substitute(p, {over.var: x})) for p in rest]
+        return x, and_(exists(x), *rest)
+    return None
+
+
+def _exchanged(e: Expr, old: Expr, new: Expr) -> Expr:
+    return transform(e, lambda x: new if x == old else None)  # type: ignore[no-any-return]
+
+
+def _stretch(part: Expr, var: Expr) -> tuple[Find, Expr, Expr] | None:
+    """(f, i, last) of `i < default(f, last)` in one of its spellings, where f is the first of something after the variable."""
+    if not isinstance(part, Compare) or part.op not in FLIP or part.op in ("==", "!="):
+        return None
+    op, end, inside = (part.op, part.left, part.right) if part.op in (">", ">=") else (FLIP[part.op], part.right, part.left)
+    back: Expr = ZERO
+    match end:
+        case Binary("-", Call("default", (Find() as following, last)), Num() as back):
+            pass
+        case Call("default", (Binary("-", Find() as following, Num() as back), last)):
+            last = arith("+", last, back)
+        case Call("default", (Find() as following, last)):
+            pass
+        case _:
+            return None
+    inside = arith("+", inside, back) if op == ">" else arith("-", arith("+", inside, back), ONE)
+    searched = following.range
+    if following.which != "first" or searched.domain is not None or searched.low != arith("+", var, ONE):
+        return None
+    return None if free_names(var) & (free_names(inside) | free_names(last)) else (following, inside, last)
+
+
+def _pinned_rank(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
+    """(x, rest of the guard) if the variable is the element of a list with a certain number: count(r < p: G(r)) == c and G(p)."""
+    var = Name(over.var)
+    parts = conjuncts(guard)
+    for i, part in enumerate(parts):
+        if over.domain is not None or not isinstance(part, Compare) or part.op != "==":
+            continue
+        for rank, c in ((part.left, part.right), (part.right, part.left)):
+            match rank:
+                case Aggregate("count", Range(r, low, high, None), counted) if counted is not None and over.var not in free_names(
+                    c
+                ):
+                    pass
+                case _:
+                    continue
+            listed = [substitute(p, {r: var}) for p in conjuncts(counted)]
+            if low != over.low or high != arith("-", var, ONE) or not all(p in parts for p in listed):
+                continue
+            rest = and_(*(p for j, p in enumerate(parts) if j != i and p not in listed))
+            x = find("first", over, and_(*listed, part))
+            return x, and_(exists(x), refold(substitute(rest, {over.var: x})))
+    return None
+
+
+def determined(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
+    """(x, rest of the guard) if the guard leaves the variable one place x at most."""
+    found = _pinned(over, guard) or _pinned_search(over, guard) or _pinned_start(over, guard) or _pinned_new(over, guard)
+    if found is None:
+        found = _pinned_rank(over, guard)
+    if found is None and over.domain is not None:
+        word = _pinned_word(over, guard)
+        if word is not None:
+            inside = Aggregate("any", over, Compare("==", Name(over.var), word[0]))
+            return word[0], and_(inside, word[1])
+    return found
 
 
 def _pinned_word(over: Range, guard: Expr) -> tuple[Expr, Expr] | None:
@@ -147,17 +301,75 @@ def _tightened(over: Range, guard: Expr) -> tuple[Range, Expr]:
     return bounded(over.var, low, high), and_(*rest)
 
 
+def _next_start(over: Range, guard: Expr) -> Expr | None:
+    """first(r > last(p < x: B(p)): B(r)) = x, where x was found by B."""
+    match over.low:
+        case Binary("+", Find("last", Range(v, _, Binary("-", Find() as x, Num(1.0)), None), begins) as before, Num(1.0)):
+            pass
+        case _:
+            return None
+    if over.high is not None or x.range.domain is not None:
+        return None
+    here = and_(*(_possible(over, p) for p in conjuncts(substitute(begins, {v: Name(over.var)}))))
+    same = substitute(x.guard, {x.range.var: Name(v)}) == begins
+    return if_(exists(before), x, MISSING_NUMBER) if same and here == guard else None
+
+
+def _possible(over: Range, guard: Expr) -> Expr:
+    """A disjunction without what fixes the variable to a place outside the range."""
+    if not isinstance(guard, Or) or over.domain is not None:
+        return guard
+    fixed = [_pinned(over, part) for part in guard.items]
+    return or_(*(part for part, one in zip(guard.items, fixed, strict=True) if one is None or one[1] != FALSE))
+
+
+def holds_at(over: Range, guard: Expr, low: bool) -> bool:
+    """Whether the guard certainly holds at the first (or last) position of the range, if there is any."""
+    end = ends(over)[0 if low else 1]
+    return sure(end) and _truth_at(guard, Name(over.var), end) is True
+
+
+def _same_as_another(guard: Expr, var: str) -> bool:
+    """text(p) == text(q) and the like: q itself is such a p."""
+    match guard:
+        case Compare("==", Call("text", (Name(a),)), Call("text", (Name(b),))):
+            return var in (a, b) and {a, b} - {var} <= {"$x0", "$x1"}
+    return False
+
+
+def _truth_at(guard: Expr, var: Name, end: Expr) -> bool | None:
+    """The guard's truth where the variable is `end`, as far as comparisons of the variable itself tell."""
+    match guard:
+        case And(items) | Or(items):
+            found = [_truth_at(i, var, end) for i in items]
+            decisive = isinstance(guard, Or)
+            return decisive if decisive in found else None if None in found else not decisive
+        case Not(item):
+            inner = _truth_at(item, var, end)
+            return None if inner is None else not inner
+        case Compare(op, left, right) if var in (left, right):
+            told = compare(op, *(end if x == var else x for x in (left, right)))
+            return told.value if isinstance(told, Bool) else None
+    return None
+
+
 def find(which: str, over: Range, guard: Expr) -> Expr:
     if guard == FALSE:
         return MISSING_NUMBER if over.domain is None else MISSING_WORD
-    pinned = _pinned(over, guard)
+    pinned = _pinned(over, guard) or _pinned_search(over, guard) or _pinned_start(over, guard) or _pinned_new(over, guard)
     if pinned is not None:
         return if_(pinned[1], pinned[0], MISSING_NUMBER)
+    guard = and_(*(_possible(over, part) for part in conjuncts(guard)))
+    if which == "first" and (next_one := _next_start(over, guard)) is not None:
+        return next_one
     inner, outer = _outside_variable(over, guard)
     if outer:
         return if_(and_(*outer), find(which, over, and_(*inner)), MISSING["number" if over.domain is None else "word"])
     over, guard = _tightened(over, guard)
     if guard == TRUE and over.domain is None:
+        low, high = ends(over)
+        return if_(compare("<=", low, high), low if which == "first" else high, MISSING_NUMBER)
+    if over.domain is None and holds_at(over, guard, which == "first"):
         low, high = ends(over)
         return if_(compare("<=", low, high), low if which == "first" else high, MISSING_NUMBER)
     if which == "first" and over.domain is not None and over.domain.name == "words" and over.domain.args and guard == TRUE:
@@ -172,7 +384,7 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
     empty: Expr = FALSE if kind == "any" else ZERO if kind in ("count", "sum") else MISSING_NUMBER
     if guard == FALSE or (kind == "sum" and value == ZERO):
         return empty
-    pinned = _pinned(over, guard)
+    pinned = _pinned(over, guard) or _pinned_search(over, guard) or _pinned_start(over, guard) or _pinned_new(over, guard)
     if pinned is not None:
         x, holds = pinned
         if kind == "any":
@@ -214,6 +426,10 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
             return size if bounds(size)[0] >= 0 or low == ZERO else extreme("max", [size, ZERO])
         if kind == "sum" and value is not None and bounds(arith("-", high, low)) == (0, 0):
             return refold(substitute(value, {over.var: low}))
+    if kind == "any" and over.low is over.high is over.domain is None and _same_as_another(guard, over.var):
+        return TRUE
+    if kind == "any" and over.domain is None and (holds_at(over, guard, True) or holds_at(over, guard, False)):
+        return compare("<=", *ends(over))
     if kind == "any" and over.domain is not None and over.domain.name == "words" and over.domain.args and guard == TRUE:
         return Call("aligned", over.domain.args)
     if kind in ("sum", "min", "max"):
@@ -282,6 +498,9 @@ def built_anew(x: Any, go: Callable[[Any], Any]) -> Any:
             return extreme(x.name, [go(a) for a in args])
         case Call("nth_word", (a,)):
             return nth_word(go(a))
+        case Call("text" | "word" | "special" | "word_start" | "aligned", (a,)):
+            new = (_bare_position(go(a)),)
+            return x if new[0] is a else Call(x.name, new)
         case Call(name, args):
             new = tuple(go(a) for a in args)
             return x if all(a is b for a, b in zip(new, args, strict=True)) else Call(name, new)
@@ -292,6 +511,13 @@ def built_anew(x: Any, go: Callable[[Any], Any]) -> Any:
         case Aggregate(kind, over, guard, value):
             return quantified(kind, _rebuilt(over, go), TRUE if guard is None else go(guard), None if value is None else go(value))
     return x
+
+
+def _bare_position(e: Expr) -> Expr:
+    """Of `q - 1 if q >= 1 else missing` the position alone: what a feature says of a place outside the text is missing, too."""
+    if not isinstance(e, IfElse) or e.other != MISSING_NUMBER:
+        return e
+    return e.then if e.test in (compare("<=", ZERO, e.then), compare("<=", e.then, arith("-", N, ONE))) else e
 
 
 def _rebuilt(over: Range, go: Callable[[Any], Any]) -> Range:

@@ -63,7 +63,10 @@ def lift(source: str) -> Lifted:
         result = lifter.call_function(f, [Opaque("sentence"), Opaque("tokenizer")], {})
         name, array = result_of(lifter, result, main.name)
         lifter.settle()
-        program = finished(Emitter(lifter, array).statements())
+        statements = Emitter(lifter, array).statements()
+        if sum(size_of(s, MAX_NODES) for s in statements) > MAX_NODES:
+            lifter.refuse("the lifted program becomes too large")
+        program = finished(statements)
         verify(lifter, program)
     except Refusal as refusal:
         if refusal.line == 0 and lifter.line:
@@ -132,6 +135,8 @@ def verify(lifter: Lifter, program: Program) -> None:
     for node in walk(program):
         name = getattr(node, "name", "")
         if isinstance(name, str) and name.startswith(("$", "@")):
+            if name in lifter.untold:
+                raise lifter.untold[name]
             lifter.refuse("a value that could not be told at the end of a loop")
     try:
         check(program)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from dsl.lift.best import Contest, beats, beside, by_own_score
 from dsl.lift.cases import (
     Leaf,
     clamped,
@@ -17,13 +18,15 @@ from dsl.lift.cases import (
     united,
     without_common,
 )
+from dsl.lift.elsewhere import settled_elsewhere, unknowns
 from dsl.lift.facts import Facts
-from dsl.lift.guards import and_, compare, default, exists, guard_if, if_, not_, or_
+from dsl.lift.guards import and_, compare, conjuncts, default, exists, guard_if, if_, not_, or_
 from dsl.lift.machine import Machine
-from dsl.lift.ranges import find, quantified, refold, replace_names
+from dsl.lift.order import later, search
+from dsl.lift.ranges import quantified, refold, replace_names, size_of, transform
 from dsl.lift.terms import MISSING, ONE, ZERO, arith, extreme, num, sure
-from dsl.lift.values import Loop, expr, high_of, low_of, number, value_of
-from dsl.nodes import FALSE, TRUE, And, Call, Compare, Expr, Name, Num, Range, free_names
+from dsl.lift.values import Loop, Refusal, expr, high_of, low_of, number, sort_of, value_of
+from dsl.nodes import FALSE, TRUE, And, Bool, Compare, Expr, Name, Not, Num, Or, Range, free_names
 
 
 class Recurrences(Machine):
@@ -36,25 +39,70 @@ class Recurrences(Machine):
         waiting = dict(unknown)
         updates: dict[Any, Any] = {}
         open_names = {names[k] for k in waiting}
+        for key in unknown:
+            beside_another = self.decided_beside(start, unknown, names, store, key)
+            if beside_another is not None:
+                updates[key] = beside_another
+                del waiting[key]
+        for key, update in updates.items():
+            self.close(names[key], loop, self.at_start(loop, update))
+            open_names.discard(names[key])
         while waiting:
             progress = False
             for key in list(waiting):
                 name = names[key]
                 new = store[key]
                 e = None if new is None else self.resolve(expr(new) if waiting[key].sort != "number" else number(new))
-                others = (free_names(e) if e is not None else frozenset()) & (open_names - {name})
-                if others:
+                others = (unknowns(e) if e is not None else set()) & (open_names - {name})
+                if others or (e is not None and name in unknowns(e) - free_names(e)):
                     continue
-                update = self.update_of(loop, waiting[key].sort, start[key], name, e)
-                updates[key] = update
-                self.closed[name] = self.at_start(loop, update)
-                open_names.discard(name)
                 del waiting[key]
                 progress = True
+                try:
+                    update = self.update_of(loop, unknown[key].sort, start[key], name, e)
+                    before = self.at_start(loop, update)
+                except Refusal as refusal:
+                    self.untold[name] = refusal  # matters only if something depends on it
+                    continue
+                updates[key] = update
+                self.close(name, loop, before)
+                open_names.discard(name)
             if not progress:
-                key = next(iter(waiting))
-                self.refuse(f"{key[2]!r} and other variables of this loop determine each other from element to element")
+                break
+        for key in waiting:
+            reason = f"{key[2]!r} and other variables of this loop determine each other from element to element"
+            self.untold[names[key]] = self.first_untold(store[key]) or Refusal(self.line, reason)
         return updates
+
+    def first_untold(self, value: Any) -> Refusal | None:
+        """Why a variable that this value depends on cannot be told."""
+        e = self.resolve(expr(value)) if sort_of(value) is not None else None
+        return next((self.untold[n] for n in sorted(unknowns(e)) if n in self.untold), None) if e is not None else None
+
+    def decided_beside(
+        self, start: dict[Any, Any], unknown: dict[Any, Any], names: dict[Any, str], store: dict[Any, Any], key: Any
+    ) -> Update | None:
+        """A variable set wherever another one finds a new best score."""
+        sort = unknown[key].sort
+        if store[key] is None or sort not in MISSING:
+            return None
+        e = self.resolve(expr(store[key]) if sort != "number" else number(store[key]))
+        others = unknowns(e) & ({*names.values()} - {names[key]})
+        partner = next((k for k in unknown if others == {names[k]}), None)
+        if partner is None or unknown[partner].sort != "number" or store[partner] is None:
+            return None
+        floor = MISSING["number"] if start[partner] is None else number(start[partner])
+        won = beside(names[key], e, names[partner], self.resolve(number(store[partner])), floor)
+        if won is None:
+            return None
+        initial = MISSING[sort] if start[key] is None else number(start[key]) if sort == "number" else expr(start[key])
+        return Update("best", initial, (won[0],), names[key], sort, contest=won[1])
+
+    def close(self, name: str, loop: Loop, value: Expr) -> None:
+        self.closed[name], self.closed_in[name] = value, loop.range.var
+
+    def elsewhere(self, e: Expr) -> Expr:
+        return settled_elsewhere(self, e)
 
     # --- one variable -------------------------------------------------------------------------------------------
 
@@ -72,6 +120,8 @@ class Recurrences(Machine):
         own = [x for x in acting if name in free_names(x.guard)]
         if own:
             decided = self.decided_by_itself(loop, sort, initial, name, acting)
+            if decided is None:
+                decided = self.decided_by_state(loop, sort, initial, name, acting)
             if decided is not None:
                 return decided
             self.refuse(f"a variable whose change depends on its own value in a way that has no counterpart (line {loop.line})")
@@ -110,6 +160,9 @@ class Recurrences(Machine):
                 best = greatest(test, me, leaf.e)
                 if best is not None:
                     return Update(best, initial, (Leaf(rest, best, leaf.e),), name, sort)
+                won = by_own_score(name, initial, acting)
+                if won is not None:
+                    return Update("best", initial, (won[0],), name, sort, contest=won[1])
         if all(x.kind == "add" for x in acting) and len(acting) == 1:
             (leaf,) = acting
             parts = leaf.guard.items if isinstance(leaf.guard, And) else (leaf.guard,)
@@ -122,6 +175,45 @@ class Recurrences(Machine):
                     if top == int(top) and top >= initial.value:
                         return Update("add", initial, (Leaf(rest, "add", ONE),), name, sort, top)
         return None
+
+    def decided_by_state(self, loop: Loop, sort: str, initial: Expr, name: str, acting: list[Leaf]) -> Update | None:
+        """Guards that ask whether the variable is in one of two states, such as set or -1: a truth value of its own tells which."""
+        tests = list(dict.fromkeys(t for x in acting for t in tests_of(x.guard, name)))
+        if (
+            not tests
+            or any(free_names(t) != {name} for t in tests)
+            or any(x.kind != "set" or name in free_names(x.e) for x in acting)
+        ):
+            return None
+
+        def state(value: Expr, given: Expr) -> tuple[Expr, ...]:
+            facts = Facts([*conjuncts(given), *self.loop_guards(loop)])
+            return tuple(facts.decide(refold(replace_names(t, {name: value}))) for t in tests)
+
+        begin = state(initial, TRUE)
+        ends = [state(x.e, and_(*(p for p in conjuncts(x.guard) if name not in free_names(p)))) for x in acting]
+        states = list(dict.fromkeys([begin, *ends]))
+        if len(states) != 2 or any(not isinstance(t, Bool) for s in states for t in s):
+            return None
+        flag = f"$i{self.fresh()}"
+        on, off = states[1], states[0]
+        told: dict[Expr, Expr] = {}
+        for test, there, before in zip(tests, on, off, strict=True):
+            told[test] = there if there == before else Name(flag) if there == TRUE else not_(Name(flag))
+        guards = [refold(transform(x.guard, told.get)) for x in acting]
+        turned = or_(*(g for g, end in zip(guards, ends, strict=True) if end == on))
+        kept = and_(Name(flag), not_(or_(*guards)))
+        update = self.flag(loop, False, flag, or_(turned, kept))
+        self.close(flag, loop, self.at_start(loop, update))
+        leaves = tuple(Leaf(g, "set", x.e) for g, x in zip(guards, acting, strict=True))
+        back = [x.e for x, end in zip(leaves, ends, strict=True) if end == off]
+        if all(e == initial for e in back):
+            away = tuple(x for x, end in zip(leaves, ends, strict=True) if end == on)
+            any_guard = or_(*guards)  # away from the initial value, the last leaf that acted was one of `away`
+            if len(away) == 1 and size_of(any_guard, 500) < size_of(away[0].guard, 500):
+                away = (Leaf(any_guard, "set", away[0].e),)
+            return Update("state", initial, away, name, sort, state=update)
+        return Update("set", initial, leaves, name, sort)
 
     def stays_false(self, loop: Loop, test: Expr, given: Expr) -> bool:
 
@@ -155,8 +247,7 @@ class Recurrences(Machine):
         v = self.var(self.named.get(loop.range.var, ""))
         guard = replace_names(loop.guard, {loop.range.var: Name(v)})
         if loop.range.domain is not None:
-            op = ">" if loop.descending else "<"
-            guard = and_(guard, compare(op, Call("index", (Name(v),)), Call("index", (loop.var,))))
+            guard = and_(guard, later(self, loop, loop.var, Name(v)))
         return self.value_after(loop, update, self.ran_before(loop, v), guard)
 
     def after(self, loop: Loop, updates: dict[Any, Any], key: Any, start: Any, out: Any) -> Any:
@@ -204,6 +295,13 @@ class Recurrences(Machine):
                 return self.last_set(loop, update, ran, leaves, late)
             case "first":
                 return self.last_set(loop, update, ran, leaves, "last" if loop.descending else "first")
+            case "best":
+                return self.winner(loop, update, ran, leaves[0], guard)
+            case "state":
+                assert update.state is not None
+                there = self.value_after(loop, update.state, ran, guard)
+                at = search(self, late, ran, or_(*(x.guard for x in leaves)))
+                return if_(there, self.value_at(leaves, at, ran.var, False), update.initial)
             case "toggle":
                 count = quantified("count", ran, leaves[0].guard)
                 odd = compare("==", arith("%", count, num(2)), ONE)
@@ -217,18 +315,18 @@ class Recurrences(Machine):
                         value = if_(x.guard, x.e, value)
                     leaves = [Leaf(or_(*(x.guard for x in leaves)), update.kind, value)]
                 leaf = leaves[0]
-                found = quantified(update.kind, ran, leaf.guard, leaf.e)
+                best = quantified(update.kind, ran, leaf.guard, leaf.e)
                 if abs(update.initial.value if isinstance(update.initial, Num) else 0) >= 1e6:
-                    return default(found, update.initial)
+                    return default(best, update.initial)
                 if update.initial in MISSING.values():
-                    return found
-                return extreme(update.kind, [default(found, update.initial), update.initial])
+                    return best
+                return extreme(update.kind, [default(best, update.initial), update.initial])
         adding = [x for x in leaves if x.kind in ("add", "scale")]
         setting = [x for x in leaves if x.kind == "set"]
         base = update.initial
         if setting:
             base = self.last_set(loop, update, ran, setting, late)
-            at = find(late, ran, or_(*(x.guard for x in setting)))
+            at = search(self, late, ran, or_(*(x.guard for x in setting)))
             new = self.var()
             if loop.range.domain is not None:
                 return self.refuse("a counter over words that is set back")
@@ -257,22 +355,50 @@ class Recurrences(Machine):
             result = extreme("min", [result, num(update.limit)])
         return result
 
+    def winner(self, loop: Loop, update: Update, ran: Range, leaf: Leaf, guard: Expr) -> Expr:
+        """The value set by the element with the best score."""
+        contest = update.contest
+        assert contest is not None
+        score = replace_names(self.resolve(contest.score), {loop.range.var: Name(ran.var)})
+        v = self.var()
+        other: dict[str, Expr] = {ran.var: Name(v)}
+        over = Range(v, ran.low, ran.high, ran.domain)
+        best = quantified(contest.kind, over, replace_names(leaf.guard, other), replace_names(score, other))
+        which = "first" if contest.strict != loop.descending else "last"
+        at = search(self, which, ran, and_(leaf.guard, compare("==", score, best)))
+        value = replace_names(leaf.e, {ran.var: at})
+        won = beats(replace(contest, floor=None if contest.floor is None else self.resolve(contest.floor)), best, at)
+        if contest.floor is None and update.initial in MISSING.values():
+            return value
+        if value == at and won == exists(at):
+            return default(at, update.initial)
+        return if_(won, value, update.initial)
+
     def extreme_since(self, loop: Loop, update: Update, ran: Range, leaves: list[Leaf], late: str) -> Expr:
         """The greatest (or smallest) since the variable was last set."""
         setting = [x for x in leaves if x.kind == "set"]
         base = self.last_set(loop, update, ran, setting, late)
-        at = find(late, ran, or_(*(x.guard for x in setting)))
+        at = search(self, late, ran, or_(*(x.guard for x in setting)))
         new = self.var()
         here: dict[str, Expr] = {ran.var: Name(new)}
-        since: Expr = compare("<" if loop.descending else ">", self.ordinal(loop, Name(new)), self.ordinal(loop, at))
-        since = not_(compare(">=" if loop.descending else "<=", self.ordinal(loop, Name(new)), self.ordinal(loop, at)))
+        since = not_(or_(later(self, loop, at, Name(new)), compare("==", Name(new), at)))
         over = Range(new, ran.low, ran.high, ran.domain)
         result = base
         for x in leaves:
             if x.kind != "set":
-                found = quantified(update.kind, over, and_(since, replace_names(x.guard, here)), replace_names(x.e, here))
-                result = extreme(update.kind, [default(found, result), result])
+                extreme_here = quantified(update.kind, over, and_(since, replace_names(x.guard, here)), replace_names(x.e, here))
+                result = extreme(update.kind, [default(extreme_here, result), result])
         return result
+
+    def value_at(self, leaves: list[Leaf], at: Expr, var: str, guard_sort: bool) -> Expr:
+        """What the variable is set to in the iteration of the element `at`, in which one of the leaves acts."""
+        names: dict[str, Expr] = {var: at}
+        value = replace_names(leaves[-1].e, names)
+        for leaf in reversed(leaves[:-1]):
+            e = replace_names(leaf.e, names)
+            cond = replace_names(without_common(leaf.guard, leaves), names)
+            value = guard_if(cond, e, value) if guard_sort else if_(cond, e, value)
+        return value
 
     def last_set(self, loop: Loop, update: Update, ran: Range, leaves: list[Leaf], which: str) -> Expr:
         if not leaves:
@@ -283,16 +409,11 @@ class Recurrences(Machine):
             some = or_(*(x.guard for x in leaves))
             return guard_if(quantified("any", ran, some), leaves[0].e, update.initial)
         some = or_(*(x.guard for x in leaves))
-        at = find(which, ran, some)
-        names: dict[str, Expr] = {ran.var: at}
+        at = search(self, which, ran, some)
         value = leaves[-1].e
         if not guard_sort and len(leaves) == 1 and ran.var not in free_names(value) and sure(value):
             return if_(quantified("any", ran, some), value, update.initial)
-        value = replace_names(value, names)
-        for leaf in reversed(leaves[:-1]):
-            e = replace_names(leaf.e, names)
-            cond = replace_names(without_common(leaf.guard, leaves), names)
-            value = guard_if(cond, e, value) if guard_sort else if_(cond, e, value)
+        value = self.value_at(leaves, at, ran.var, guard_sort)
         if guard_sort:
             if update.initial == FALSE and not any(x.e == TRUE for x in leaves):
                 pass
@@ -304,13 +425,25 @@ class Recurrences(Machine):
         return if_(exists(at), value, update.initial)
 
 
+def tests_of(guard: Expr, name: str) -> list[Expr]:
+    """The parts of a guard, neither and, or nor not, that speak of the name."""
+    match guard:
+        case And(items) | Or(items):
+            return [t for i in items for t in tests_of(i, name)]
+        case Not(item):
+            return tests_of(item, name)
+    return [guard] if name in free_names(guard) else []
+
+
 @dataclass(frozen=True)
 class Update:
     """How one variable changes in an iteration."""
 
-    kind: str  # set first add scale max min toggle
+    kind: str  # set first add scale max min toggle best state
     initial: Expr
     leaves: tuple[Leaf, ...]
     name: str
     sort: str
     limit: float | None = None  # a counter that stops here
+    contest: Contest | None = None  # of the best element so far
+    state: Update | None = None  # the truth value that says whether the variable is away from its initial value

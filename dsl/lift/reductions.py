@@ -6,13 +6,13 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-from dsl.lift.arrays import Grid
+from dsl.lift.arrays import Grid, unknown_length
 from dsl.lift.elementwise import Elementwise
-from dsl.lift.guards import compare, default
+from dsl.lift.guards import and_, compare, default
 from dsl.lift.ranges import find, quantified
-from dsl.lift.sequences import fold_numbers, length
+from dsl.lift.sequences import fold_numbers, length, renewed
 from dsl.lift.terms import ONE, ZERO, N, arith
-from dsl.lift.values import X0, X1, Arr, Entry, LoopEl, Seq, Slice, expr, number, rename, sort_of, value_of
+from dsl.lift.values import X0, X1, Arr, Entry, LoopEl, Over, Seq, Slice, expr, number, rename, sort_of, value_of
 from dsl.nodes import TRUE, Expr, IfElse, Name, Num, Range
 
 
@@ -121,6 +121,9 @@ class Reductions(Elementwise):
         return self.arg_extreme(x, "min", axis)
 
     def arg_extreme(self, x: Any, kind: str, axis: Any) -> Any:
+        held = self.unbox(x)
+        if isinstance(held, Seq) and unknown_length(held):
+            return self.place_of_extreme(held, kind)
         a = self.as_array(x)
         if not isinstance(a, Arr):
             return self.refuse(f"np.arg{kind}")
@@ -138,6 +141,16 @@ class Reductions(Elementwise):
         if axis in (1, -1):
             return self.array((a.dims[0],), found(self.range_of(v, a.dims[1]), lambda e: self.cell(a, (X0, e))))
         return self.refuse(f"np.arg{kind} over a whole matrix")
+
+    def place_of_extreme(self, held: Seq, kind: str) -> Any:
+        """The number, in a filtered list, of the first of its greatest or smallest elements."""
+        if len(held.segments) != 1 or not isinstance(held.segments[0], Over) or not held.ordered or held.segments[0].descending:
+            return self.refuse(f"np.arg{kind} of a list put together from several")
+        a, b, c = (renewed(self, held.segments[0]) for _ in range(3))
+        best = quantified(kind, b.ranges[0], b.guard, number(b.value))
+        at = find("first", a.ranges[0], and_(a.guard, compare("==", number(a.value), best)))
+        before = Range(c.ranges[0].var, c.ranges[0].low, arith("-", at, ONE))
+        return value_of("number", quantified("count", before, c.guard))
 
     def np_cumsum(self, x: Any, axis: Any = None) -> Any:
         a = self.as_array(x)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from dsl.lift.elsewhere import at_element, value_at_element
 from dsl.lift.guards import and_, default, exists, not_
 from dsl.lift.likeness import kept_under, same
 from dsl.lift.loops import Loops, Round
 from dsl.lift.machine import Frame, conditional
 from dsl.lift.ranges import find, replace_names
 from dsl.lift.terms import ONE, arith
-from dsl.lift.values import Item, Loop, LoopEl, Over, Ref, Refusal, Seq, high_of, low_of, rename
+from dsl.lift.values import Item, Loop, LoopEl, Over, Ref, Refusal, Seq, high_of, low_of
 from dsl.nodes import FALSE, TRUE, Expr, Name, Range, free_names
 
 
@@ -74,7 +75,7 @@ class Restarts(Loops):
         v, t = f"$p{loop.id}k{ref.id}", f"$p{loop.id}l{ref.id}"
         ran = self.ran_before(loop, v) if before else Range(v, r.low, r.high)
         upto = Range(t, ran.low, ran.high)
-        begun = replace_names(and_(loop.guard, not_(kept)), {r.var: Name(t)})
+        begun = at_element(self, loop, and_(loop.guard, not_(kept)), t)
         if not before:
             begun = and_(begun, replace_names(self.runs(loop), {r.var: Name(t)}))
         last = find("last", upto, begun)
@@ -84,12 +85,12 @@ class Restarts(Loops):
         for s in added:
             low = default(last, low_of(ran)) if begun != FALSE else low_of(ran)
             names: dict[str, Expr] = {r.var: Name(v)}
-            guard = replace_names(and_(loop.guard, s.cond), names)
+            guard = at_element(self, loop, and_(loop.guard, s.cond), v)
             if begun != FALSE and and_(s.cond, not_(kept)) == FALSE:  # added first, thrown away by the same iteration
                 low = default(arith("+", last, ONE), low_of(ran))
             if not before:
                 guard = and_(guard, replace_names(self.runs(loop), names))
-            segments.append(Over((Range(v, low, ran.high),), guard, rename(s.value, names)))
+            segments.append(Over((Range(v, low, ran.high),), guard, value_at_element(self, loop, s.value, v)))
         return Seq(tuple(segments), value.is_set, value.ordered)
 
     def filled_in_steps(self, loop: Loop, start: dict[Any, Any], logs: dict[int, int], seen: int) -> bool:

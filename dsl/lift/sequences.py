@@ -9,8 +9,8 @@ from dsl.lift.guards import and_, default, exists, if_, member, not_, or_
 from dsl.lift.machine import Machine, never
 from dsl.lift.ranges import find, quantified, replace_names
 from dsl.lift.terms import MISSING, ONE, ZERO, N, arith, extreme, sure
-from dsl.lift.values import Item, Over, Refusal, S, Seq, equal, expr, map_range, number, rename, sort_of
-from dsl.nodes import FALSE, TRUE, Expr, Name, Range
+from dsl.lift.values import Extend, Item, Over, Refusal, S, Seq, equal, expr, map_range, number, rename, sort_of
+from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Range
 
 END = arith("-", N, ONE)
 
@@ -61,6 +61,14 @@ def is_identity(over: Over) -> bool:
     return len(over.ranges) == 1 and over.value == S("number", Name(over.ranges[0].var))
 
 
+def one_to_one(over: Over) -> bool:
+    """Different words, or their numbers."""
+    r = over.ranges[0]
+    return len(over.ranges) == 1 and r.domain is not None and isinstance(over.value, S) and over.value.e in (
+        Name(r.var), Call("index", (Name(r.var),))
+    )  # fmt: skip
+
+
 def items_of(seq: Seq) -> list[Any] | None:
     """The elements, if they are known one by one and always there."""
     if all(isinstance(s, Item) and s.cond == TRUE for s in seq.segments):
@@ -97,13 +105,14 @@ def nonempty(m: Machine, seq: Seq) -> Expr:
 
 def length(m: Machine, seq: Seq) -> Expr:
     if seq.is_set and items_of(seq) is None:
-        identity = [s for s in seq.segments if isinstance(s, Over) and is_identity(s)]
-        if len(seq.segments) != 1 or not identity:
+        distinct = [s for s in seq.segments if isinstance(s, Over) and (is_identity(s) or one_to_one(s))]
+        if len(seq.segments) != 1 or not distinct:
             return distinct_count(m, seq)
     total: Expr = ZERO
     for s in seq.segments:
         if isinstance(s, Item):
-            total = arith("+", total, if_(s.cond, ONE, ZERO))
+            if not isinstance(s.value, Extend):  # what goes to the end of the last element is none itself
+                total = arith("+", total, if_(s.cond, ONE, ZERO))
         else:
             o = renewed(m, s)
             total = arith("+", total, quantify("count", o, o.guard))
@@ -135,6 +144,14 @@ def contains(m: Machine, seq: Seq, x: Any) -> Expr:
             parts.append(and_(s.cond, equal(x, s.value)))
         else:
             o = renewed(m, s)
+            if (
+                isinstance(x, S)
+                and x.sort == "id"
+                and isinstance(x.e, Call)
+                and o.guard == Call("special", (Name(o.ranges[0].var),))
+            ):
+                parts.append(Call("special", x.e.args))  # all_special_ids
+                continue
             parts.append(quantify("any", o, and_(o.guard, equal(o.value, x))))
     if constants:
         parts.insert(0, member(expr(x), constants))

@@ -23,10 +23,13 @@ ALLOWED = (
     "__future__",
     "dataclasses",
     "operator",
+    "bisect",
     "warnings",
     "numpy.typing",
     "collections.abc",
 )
+
+MODULES = ("numpy", "math", "re", "string", "collections", "itertools", "functools", "operator", "bisect")
 
 
 def counted(of: ast.Name, key: ast.expr, value: ast.expr) -> tuple[ast.expr, ast.expr, ast.expr] | None:
@@ -98,6 +101,12 @@ class Statements(Whiles):
                     self.assign(target, self.evaluate(value))
             case ast.AugAssign(target, op, value):
                 self.augment(target, op, value)
+            case ast.Expr(ast.Call(ast.Attribute(ast.IfExp(test, body, orelse), method), args, keywords)):
+                calls = [
+                    ast.Expr(ast.Call(ast.Attribute(of, method, ast.Load()), args, keywords)) for of in (body, orelse)
+                ]  # (a if c else b).append(x)
+                chosen = ast.copy_location(ast.If(test, [calls[0]], [calls[1]]), node)
+                return self.if_statement(ast.fix_missing_locations(chosen))
             case ast.Expr(value):
                 if not isinstance(value, ast.Constant):
                     self.evaluate(value)
@@ -162,7 +171,17 @@ class Statements(Whiles):
                 self.bind(bound, Module("random"))
             elif module.startswith(("typing", "__future__", "collections.abc", "dataclasses", "numpy.typing")):
                 self.bind(bound, Builtin("typing." + alias.name))
-            elif module.split(".")[0] in ("numpy", "math", "re", "string", "collections", "itertools", "functools", "operator"):
+            elif module.split(".")[0] in (
+                "numpy",
+                "math",
+                "re",
+                "string",
+                "collections",
+                "itertools",
+                "functools",
+                "operator",
+                "bisect",
+            ):
                 self.bind(bound, self.attribute(Module(module.split(".")[0]), alias.name))
             elif module == "random":
                 self.bind(bound, Builtin("random." + alias.name))

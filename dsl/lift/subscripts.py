@@ -19,6 +19,7 @@ from dsl.lift.values import (
     DictSlot,
     Doc,
     EmptyList,
+    Extend,
     Opaque,
     Over,
     Ref,
@@ -43,6 +44,11 @@ class Subscripts(Comprehensions):
                 return tuple(self.index(e) for e in elts)
         return self.evaluate(node)
 
+    def settled_list(self, held: Any) -> Any:
+        if isinstance(held, Seq) and any(isinstance(s.value, Extend) for s in held.segments):
+            self.refuse("a list of lists that is read while it is filled")
+        return held
+
     def item(self, of: Any, index: Any) -> Any:
         """of[index]."""
         holder = of = self.decided_conflict(of)
@@ -52,6 +58,7 @@ class Subscripts(Comprehensions):
             case Arr() | RowView():
                 return self.array_item(of, index)
             case Seq():
+                self.settled_list(of)
                 if isinstance(index, Slice):
                     return self.box(sliced(self, of, index.low, index.high, index.step))
                 inner = self.unbox(index)
@@ -129,7 +136,7 @@ class Subscripts(Comprehensions):
         value = self.unbox(self.decided_conflict(value))
         match value:
             case Seq():
-                return value
+                return self.settled_list(value)
             case tuple() | str():
                 return constant(tuple(value))
             case Dict():

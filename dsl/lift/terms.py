@@ -161,6 +161,8 @@ def whole(e: Expr) -> bool:
             return len(e.args) == 1 or e.name == "occurrences"
         case Call("default" | "min" | "max", args):
             return all(whole(a) for a in args)
+        case Call(name) if name.startswith("$at:"):  # a variable of a loop, in another iteration
+            return whole(Name(name[4:]))
         case Call("abs", args):
             return whole(args[0])
         case Neg(item):
@@ -255,8 +257,8 @@ def sure(e: Expr) -> bool:
             return sure(b)
         case Call("word" | "nth_word" | "first_token" | "last_token" | "head", _):
             return False
-        case Call(_, args):
-            return all(sure(a) for a in args)
+        case Call(name, args):
+            return all(sure(a) for a in args) and not name.startswith("$at:$m") and e != MISSING_TEXT
         case IfElse(_, a, b):
             return sure(a) and sure(b)
         case Neg(item):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dsl.lift.guards import and_, compare, exists, guard_if, if_, not_
+from dsl.lift.guards import and_, compare, exists, guard_if, if_, member, not_
 from dsl.lift.ranges import replace_names
 from dsl.lift.terms import MISSING, ONE, ZERO, N, arith, num
 from dsl.nodes import TRUE, Binary, Bool, Call, Expr, Name, Num, Range, Str, free_names
@@ -218,6 +218,13 @@ class RowView:
     index: Any
 
 
+class Conflict:
+    """Two values that cannot become one; refused when used."""
+
+    def __init__(self, cond: Expr, a: Any, b: Any):
+        self.cond, self.a, self.b = cond, a, b
+
+
 @dataclass(frozen=True, slots=True)
 class CondEl:
     """A step of a path: a branch of an `if` (id), taken or not."""
@@ -244,6 +251,7 @@ class Loop:
     ordered: bool = True
     breaks: list[Any] = field(default_factory=list)
     stop: Expr | None = None  # the element at which it ends early, missing if it does not
+    unknown: dict[Any, str] = field(default_factory=dict)  # the names of the variables that it hands on, as an iteration starts
     parallel: bool = False  # numpy's: all elements at once, repeated cells written once
 
     @property
@@ -413,6 +421,8 @@ def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
             return RowView(array, map_value(index, change))
         case Arr():
             return map_array(v, change)
+        case Conflict():
+            return Conflict(change(v.cond), map_value(v.a, change), map_value(v.b, change))
     return v
 
 
@@ -498,6 +508,13 @@ def equal(a: Any, b: Any) -> Expr:
     if isinstance(a, Sentence) and isinstance(b, Sentence):
         return compare("==", Call("sentence", (a.word,)), Call("sentence", (b.word,)))
     sa, sb = sort_of(a), sort_of(b)
+    for x, y in ((a, b), (b, a)):
+        if isinstance(x, Opaque) and x.name.startswith(("token:", "id:")) and isinstance(y, S):
+            if y.sort != ("text" if x.name.startswith("token:") else "id"):
+                return Bool(False)
+            return member(y.e, x.name.split(":", 1)[1].split(" "))
+    if isinstance(a, Opaque) or isinstance(b, Opaque):
+        raise Refusal(0, "comparing a string that is put together from others")
     if sa is None or sb is None:
         if not isinstance(a, S) and not isinstance(b, S) and sa != sb:
             return Bool(False)

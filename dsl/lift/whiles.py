@@ -5,20 +5,25 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.after_loops import AfterLoops
 from dsl.lift.guards import compare, default, if_, not_
 from dsl.lift.machine import UNDEFINED
 from dsl.lift.ranges import find, quantified, rename_in
+from dsl.lift.scans import Scans, climbing
 from dsl.lift.terms import ONE, ZERO, N, arith, extreme, from_linear, linear, num, whole
 from dsl.lift.values import CondEl, Over, S, Seq, number, sort_of, value_of
 from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Name, Range, free_names
 
 
-class Whiles(AfterLoops):
+class Whiles(Scans):
     def while_statement(self, node: ast.While) -> Expr:
         climbed = self.climb(node)
         if climbed:
             return TRUE
+        reached = self.climb_by_steps(node)
+        if reached is None and not self.counts_by_one(node):
+            reached = self.scan(node)
+        if reached is not None:
+            return reached
         name, step = self.counter_of(node)
         start_value = self.lookup(name)
         if start_value is UNDEFINED or sort_of(start_value) != "number":
@@ -62,6 +67,13 @@ class Whiles(AfterLoops):
 
     def impure(self, test: ast.expr) -> bool:
         return any(isinstance(n, ast.NamedExpr) for n in ast.walk(test))
+
+    def counts_by_one(self, node: ast.While) -> bool:
+        """Whether the body itself moves a tested name by one, and nothing else moves it."""
+        tested = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+        moved = [n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)]
+        own = [s.target.id for s in node.body if isinstance(s, ast.AugAssign) and isinstance(s.target, ast.Name)]
+        return any(n.id in tested and own.count(n.id) == 1 and [m.id for m in moved].count(n.id) == 1 for n in moved)
 
     def counter_of(self, node: ast.While) -> tuple[str, int]:
         """The name that the body moves by one, and the test speaks of."""
@@ -230,24 +242,6 @@ class Whiles(AfterLoops):
             start = number(self.lookup(x))
             self.bind(x, value_of("number", arith("+", start, arith("*", num(c), steps))))
         return True
-
-
-def climbing(test: ast.expr) -> str | None:
-    """The name w in w.head != w, w.head.i != w.i, w != w.head, w.dep_ != "ROOT"."""
-    match test:
-        case ast.Compare(ast.Attribute(ast.Name(x), "head"), [ast.NotEq() | ast.IsNot()], [ast.Name(y)]) if x == y:
-            return x
-        case ast.Compare(ast.Name(y), [ast.NotEq() | ast.IsNot()], [ast.Attribute(ast.Name(x), "head")]) if x == y:
-            return x
-        case ast.Compare(
-            ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i"), [ast.NotEq()], [ast.Attribute(ast.Name(y), "i")]
-        ) if x == y:
-            return x
-        case ast.Compare(
-            ast.Attribute(ast.Name(y), "i"), [ast.NotEq()], [ast.Attribute(ast.Attribute(ast.Name(x), "head"), "i")]
-        ) if x == y:
-            return x
-    return None
 
 
 def far_limit(test: ast.expr) -> bool:

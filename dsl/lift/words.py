@@ -23,6 +23,7 @@ from dsl.lift.values import (
     Instance,
     Module,
     Opaque,
+    Over,
     Ref,
     RowView,
     S,
@@ -34,6 +35,15 @@ from dsl.lift.values import (
     value_of,
 )
 from dsl.nodes import Call, Expr, Name, Range
+
+ROLES = {
+    "cls_token": ("[CLS]", "<s>"),
+    "sep_token": ("[SEP]", "</s>"),
+    "bos_token": ("<s>", "<|endoftext|>", "<|begin_of_text|>"),
+    "eos_token": ("</s>", "<|endoftext|>"),
+    "pad_token": ("[PAD]", "<pad>"),
+    "unk_token": ("[UNK]", "<unk>", "<|endoftext|>"),
+}
 
 
 class Words(Reductions):
@@ -158,7 +168,7 @@ class Words(Reductions):
         if module == "string":
             value = getattr(string, name, None)
             return value if isinstance(value, str) else self.refuse(f"string.{name}")
-        if module in ("re", "collections", "itertools", "functools", "operator", "typing"):
+        if module in ("re", "collections", "itertools", "functools", "operator", "typing", "bisect"):
             return Builtin(f"{module}.{name}")
         return Opaque(name)
 
@@ -186,7 +196,11 @@ class Words(Reductions):
                 if name.endswith("_token") or name in ("all_special_tokens",):
                     return self.special_tokens(name)
                 if name == "all_special_ids":
-                    return self.refuse("the numbers of tokens")
+                    v = self.var()
+                    of_special = Over((Range(v),), Call("special", (Name(v),)), S("id", Call("text", (Name(v),))))
+                    return self.box(Seq((of_special,), True))
+                if name.endswith("_token_id") and name[:-3] in ROLES:
+                    return Opaque("id:" + " ".join(ROLES[name[:-3]]))
                 if name.endswith("_id") or name in ("vocab", "vocab_size"):
                     return self.refuse("the numbers of tokens")
                 return Builtin("tokens." + name)
@@ -201,21 +215,13 @@ class Words(Reductions):
         return of if of.name != "sentence" else Builtin("sentence." + name)
 
     def special_tokens(self, name: str) -> Any:
-        roles = {
-            "cls_token": ("[CLS]", "<s>"),
-            "sep_token": ("[SEP]", "</s>"),
-            "bos_token": ("<s>", "<|endoftext|>", "<|begin_of_text|>"),
-            "eos_token": ("</s>", "<|endoftext|>"),
-            "pad_token": ("[PAD]", "<pad>"),
-            "unk_token": ("[UNK]", "<unk>", "<|endoftext|>"),
-        }
         if name == "all_special_tokens":
             from dsl.text import SPECIAL
 
             return tuple(sorted(SPECIAL))
-        if name not in roles:
+        if name not in ROLES:
             return self.refuse(f"tokenizer.{name}")
-        return Opaque("token:" + " ".join(roles[name]))
+        return Opaque("token:" + " ".join(ROLES[name]))
 
     def tokenizer_call(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
         """What programs do with the tokenizer, its encoding and its ids."""

@@ -286,7 +286,8 @@ class Writing(Arrays):
         if op != "normalize" and len(a.dims) == 2 and not numeric:
             self.refuse(f"a {kind_of(value)} as a cell of a matrix")
         e: Any = number(value) if numeric else value
-        if numeric and isinstance(a.init, int | float) and a.init == 0 and op == "scale" and not a.log:
+        in_loop = any(isinstance(el, LoopEl) for el in self.path[a.base :])
+        if numeric and isinstance(a.init, int | float) and a.init == 0 and op == "scale" and not a.log and not in_loop:
             return
         a.log.append(Entry(path, op, tuple(cells), e, self.line))
 

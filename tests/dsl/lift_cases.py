@@ -1524,4 +1524,391 @@ out[long_idx, 0] += 0.4
 for i in range(n):
     out[i, i] += 0.01
 """),
+    "ancestors_nearest_first": spacy("""
+for i in range(n):
+    if not align[i]:
+        out[i, 0] += 1.0
+        continue
+    depth = 0
+    for word in doc[align[i][0]].ancestors:
+        depth += 1
+        for j in range(i):
+            if word.i in align[j]:
+                out[i, j] += 0.9 / depth
+    for rank, word in enumerate(doc[align[i][0]].ancestors):
+        if word.pos_ == "VERB":
+            out[i, 0] += 0.1 * (rank + 1)
+            break
+    top = list(doc[align[i][0]].ancestors)
+    if len(top) > 1 and top[1].pos_ == "NOUN":
+        out[i, i] += 0.3
+"""),
+    "climbing_with_a_limit": both("""
+for i in range(n):
+    if not align[i]:
+        out[i, 0] = 1
+        continue
+    word, steps = doc[align[i][0]], 0
+    while word.head != word and steps < 2:
+        word = word.head
+        steps += 1
+        for j in range(n):
+            if align[j] and align[j][0] == word.i:
+                out[i, j] += 1.0 / steps
+    out[i, i] += 0.1
+"""),
+    "words_by_number": both("""
+for i in range(n):
+    if len(align[i]) > 1 and doc[align[i][1]].pos_ == "NOUN":
+        out[i, 0] += 0.5
+    children = list(doc[align[i][0]].children) if align[i] else []
+    if len(children) >= 2 and children[1].dep_ == "det":
+        out[i, i] += 0.5
+    out[i, n - 1] += 0.1
+"""),
+    "set_in_a_loop_over_words": both("""
+for i in range(n):
+    if not align[i]:
+        out[i, 0] = 1.0
+        continue
+    sent = doc[align[i][0]].sent
+    root = [t for t in doc if t.sent == sent and t.head == t][0]
+    for j in range(n):
+        for s in align[j]:
+            if doc[s].sent == sent:
+                out[i, j] = 0.1
+                if s == root.i:
+                    out[i, j] = 0.2
+            elif doc[s].is_stop:
+                out[i, j] = 0.05
+    for child in doc[align[i][0]].children:
+        for j in range(n):
+            if child.i in align[j]:
+                out[i, j] = max(out[i, j], 0.7 if child.dep_ == "det" else 0.4)
+"""),
+    "search_both_ways": both("""
+for i in range(n):
+    for d in range(1, n):
+        done = False
+        for j in (i - d, i + d):
+            if 0 <= j < n and align[j] and doc[align[j][0]].pos_ == "VERB":
+                out[i, j] = 0.7
+                done = True
+                break
+        if done:
+            break
+    out[i, n - 1] += 0.25
+"""),
+    "open_quote": causal("""
+pairs = []
+begun = -1
+for i in range(n):
+    if tokens[i] == '"':
+        if begun < 0:
+            begun = i
+        else:
+            pairs.append((begun, i))
+            begun = -1
+    if begun >= 0:
+        out[i, begun] += 0.4
+for a, b in pairs:
+    out[b, a] += 1.0
+    for k in range(a + 1, b):
+        out[k, a] += 0.2
+for i in range(n):
+    out[i, i] += 0.1
+"""),
+    "begun_unless_none": spacy("""
+begin = None
+for i in range(n):
+    kind = doc[align[i][0]].pos_ if align[i] else None
+    if kind in ("DET", "ADJ"):
+        if begin is None:
+            begin = i
+    elif kind == "NOUN":
+        low = begin if begin is not None else i
+        for k in range(low, i + 1):
+            out[i, k] += 0.5
+        begin = None
+    else:
+        begin = None
+    out[i, 0] += 0.1
+"""),
+    "list_under_a_flag_read_while_filled": causal("""
+openers = []
+after_stop = True
+for i in range(n):
+    if after_stop and tokens[i].strip("▁").isalpha():
+        for o in openers:
+            out[i, o] += 0.6
+        openers.append(i)
+        after_stop = False
+    if tokens[i] in (".", "!", "?"):
+        after_stop = True
+    out[i, i] += 0.2
+"""),
+    "bounds_with_both_ends": causal("""
+starts = [0]
+for i in range(1, n):
+    if tokens[i - 1] in (".", "!", "?"):
+        starts.append(i)
+starts.append(n)
+for k in range(len(starts) - 1):
+    low, high = starts[k], starts[k + 1]
+    for i in range(low, high):
+        for j in range(low, i + 1):
+            out[i, j] = 1.0 / (1.0 + abs(j - (low + high) / 2.0))
+        out[i, i] += 0.3
+"""),
+    "bounds_zipped": causal("""
+stops = [i + 1 for i in range(n - 1) if tokens[i] == ","]
+bounds = [0] + stops + [n]
+for low, high in zip(bounds[:-1], bounds[1:]):
+    for i in range(low, high):
+        out[i, low:i + 1] += 1.0 / (high - low)
+"""),
+    "number_of_the_sentence_as_index": causal("""
+number, current = [], 0
+for t in tokens:
+    number.append(current)
+    if t in (".", "!", "?"):
+        current += 1
+starts = [0]
+for k in range(1, n):
+    if number[k] != number[k - 1]:
+        starts.append(k)
+for i in range(n):
+    out[i, starts[number[i]] if number[i] < len(starts) else 0] += 0.5
+    out[i, i] += 0.2
+"""),
+    "groups_of_pieces": causal("""
+groups, where = [], []
+for i, t in enumerate(tokens):
+    if not t.startswith("▁") and groups:
+        groups[-1].append(i)
+    else:
+        groups.append([i])
+    where.append(len(groups) - 1)
+for g in groups:
+    for a in g:
+        for b in g:
+            out[a, b] += 0.8 / len(g) if a != b else 0.2
+for i in range(n):
+    if where[i] > 0:
+        out[i, groups[where[i] - 1][-1]] += 0.5
+"""),
+    "groups_scanned": causal("""
+words = []
+i = 0
+while i < n:
+    group = [i]
+    i += 1
+    while i < n and not tokens[i].startswith("▁") and tokens[i].isalpha():
+        group.append(i)
+        i += 1
+    words.append(group)
+for w, group in enumerate(words):
+    for k, a in enumerate(group):
+        out[a, group[0]] += 1.0 / (k + 1)
+        if w > 0:
+            out[a, words[w - 1][-1]] += 0.5
+"""),
+    "stretches_scanned": causal("""
+i = 0
+while i < n:
+    j = i + 1
+    while j < n and not tokens[j].startswith("▁"):
+        j += 1
+    for a in range(i, j):
+        out[a, i:a + 1] = 1.0 / (j - i)
+    i = j
+"""),
+    "groups_by_token": causal("""
+from collections import defaultdict
+places = defaultdict(list)
+for i, t in enumerate(tokens):
+    if len(t) > 1:
+        places[t].append(i)
+for t, group in places.items():
+    for a in group:
+        for b in group:
+            if b < a:
+                out[a, b] += 1.0 / len(group)
+for i in range(n):
+    out[i, i] += 0.5
+"""),
+    "dictionary_of_dictionaries": both("""
+bonus = {"VERB": {"NOUN": 1.0, "PRON": 1.4}, "NOUN": {"DET": 1.0, "ADJ": 1.5}, "PRON": {}}
+for i in range(n):
+    wanted = bonus.get(doc[align[i][0]].pos_ if align[i] else "X", {})
+    for j in range(n):
+        out[i, j] = 0.1 + wanted.get(doc[align[j][0]].pos_ if align[j] else "X", 0.0)
+"""),
+    "dictionary_filled_in_nested_loops": both("""
+speaker = {}
+verbs = [i for i in range(n) if align[i] and doc[align[i][0]].pos_ == "VERB"]
+for v in verbs:
+    for child in doc[align[v][0]].children:
+        if child.dep_ == "nsubj":
+            for k in range(n):
+                if child.i in align[k]:
+                    speaker[v] = k
+                    break
+for i in range(n):
+    out[i, 0] += 0.1
+    if i in speaker:
+        out[i, speaker[i]] += 0.8
+"""),
+    "greatest_of_tuples": both("""
+nouns = [i for i in range(n) if align[i] and doc[align[i][0]].pos_ == "NOUN"]
+for i in range(n):
+    scores = [(_char_sim(tokens[i], tokens[j]), -abs(i - j), j) for j in nouns if j != i]
+    if scores:
+        score, _, j = max(scores)
+        out[i, j] += 0.5 + score
+    if nouns:
+        out[i, min(nouns, key=lambda j: (abs(i - j), -j))] += 0.3
+    out[i, i] += 0.1
+"""),
+    "best_so_far": causal("""
+for i in range(n):
+    best, place = 0.2, None
+    for j in range(i):
+        if tokens[j] != tokens[i]:
+            score = _char_sim(tokens[i], tokens[j])
+            if score > best:
+                best = score
+                place = j
+    if place is not None:
+        out[i, place] += best
+    near = None
+    for j in range(i):
+        if tokens[j].startswith("▁") and (near is None or abs(j - i // 2) <= abs(near - i // 2)):
+            near = j
+    if near is not None:
+        out[i, near] += 0.3
+    out[i, i] += 0.1
+"""),
+    "best_of_the_rest": causal("""
+stops = [j for j in range(n) if tokens[j] in (".", ",")]
+for i in range(n):
+    others = [s for s in stops if s != i]
+    if others:
+        best = others[0]
+        for s in others[1:]:
+            if abs(s - i) < abs(best - i):
+                best = s
+        out[i, best] += 0.65
+    out[i, 0] += 0.1
+"""),
+    "arrays_of_filtered_lists": causal("""
+places = np.array([i for i, t in enumerate(tokens) if t.startswith("▁")])
+for i in range(n):
+    before = places[places < i]
+    if len(before) > 0:
+        out[i, before[-1]] += 1
+        out[i, places[np.argmin(np.abs(places - i))]] += 0.5
+    out[i, i] += 0.1
+"""),
+    "bincount": causal("""
+word, number = np.zeros(n, dtype=int), -1
+for i, t in enumerate(tokens):
+    if t.startswith("▁"):
+        number += 1
+    word[i] = max(number, 0)
+sizes = np.bincount(word)
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = 1.0 / sizes[word[j]]
+"""),
+    "special_ids": (
+        False,
+        """
+import numpy as np
+def program(sentence, tokenizer):
+    enc = tokenizer(sentence)
+    ids = enc.input_ids
+    tokens = tokenizer.convert_ids_to_tokens(ids)
+    n = len(ids)
+    out = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            if tokens[j] == tokenizer.cls_token:
+                out[i, j] = 1.0
+            if ids[i] == ids[j]:
+                out[i, j] += 0.5
+    return "special", out
+""",
+    ),
+    "bisect": causal("""
+import bisect
+stops = [i for i, t in enumerate(tokens) if t == "."]
+for i in range(n):
+    k = bisect.bisect_left(stops, i)
+    if k > 0:
+        out[i, stops[k - 1]] = 1
+    out[i, i] += 0.2
+"""),
+    "one_of_two_lists_grows": both("""
+nouns, others = [], []
+for i in range(n):
+    kind = doc[align[i][0]].pos_ if align[i] else "X"
+    (nouns if kind == "NOUN" else others).append(i)
+    nouns.append(i) if kind == "VERB" else None
+for i in nouns:
+    for j in others:
+        out[i, j] += 1
+for i in range(n):
+    out[i, i] += 0.1
+"""),
+    "size_of_a_subtree": both("""
+for i in range(n):
+    out[i, i] = 0.1
+    if align[i]:
+        below = set(t.i for t in doc if t == doc[align[i][0]] or doc[align[i][0]] in list(t.ancestors))
+        for j in range(n):
+            if align[j] and align[j][0] in below:
+                out[i, j] += 0.8 / len(below)
+"""),
+    "same_words": both("""
+for i in range(n):
+    for j in range(n):
+        if align[i] and align[i] == align[j] and i != j:
+            out[i, j] = 0.8
+    out[i, i] += 0.2
+"""),
+    "last_of_another_round": causal("""
+best = 0
+for i in range(n):
+    for j in range(n):
+        out[i, best] = 0.3
+        best = j
+    out[i, i] += 0.2
+"""),
+    "texts_of_several_words": both("""
+kind = [None] * n
+tagged = ["" for _ in range(n)]
+for k in range(n):
+    for s in align[k]:
+        if doc[s].ent_type_:
+            tagged[k] = doc[s].ent_type_
+        elif doc[s].pos_ == "NOUN":
+            tagged[k] = "NAME"
+    for name, words in {"animal": ["cat", "dog"], "thing": ["park", "the"]}.items():
+        if tokens[k].lower() in words:
+            kind[k] = name
+number = -1
+for k in range(n):
+    if tagged[k]:
+        if k == 0 or tagged[k - 1] != tagged[k]:
+            number += 1
+        out[k, 0] = number + 2
+    if kind[k] is not None:
+        for j in range(n):
+            if kind[j] == kind[k]:
+                out[k, j] += 0.4
+            elif kind[j] is not None:
+                out[k, j] += 0.05
+    out[k, k] += 0.1
+"""),
 }

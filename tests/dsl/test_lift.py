@@ -52,14 +52,20 @@ def annotated(sentence: str, seed: int = 0) -> Text:
     for s in spellings:
         sentences.append(number)
         number += s[-1] in ".!?"
+    heads: dict[int, int] = {}
+    for number in dict.fromkeys(sentences):
+        own = [v for v in range(len(spellings)) if sentences[v] == number]
+        reached = [own[len(own) // 2]]  # the root, then words in any order, each governed by one before
+        heads[reached[0]] = reached[0]
+        for w in rng.sample(own, len(own)):
+            if w not in heads:
+                heads[w] = rng.choice(reached[-3:])
+                reached.append(w)
     words = []
     for w, s in enumerate(spellings):
         own = [v for v in range(len(spellings)) if sentences[v] == sentences[w]]
-        root = own[len(own) // 2]
+        root, head = own[len(own) // 2], heads[w]
         pos, dep = ("PUNCT", "punct") if not s[0].isalpha() else rng.choice(TAGS)
-        head = root if w != root and rng.random() < 0.6 else w if w == root else min(own, key=lambda v: (v == w, abs(v - w)))
-        if head != w and head != root:
-            head = root  # no cycles
         words.append(
             Word(
                 s, w, s.lower(), pos, pos, "ROOT" if w == root else dep, head, "PERSON" if pos == "PROPN" else "",
@@ -143,6 +149,12 @@ REFUSALS = {
     "order of writes": (
         "    for i in range(n):\n        for j in range(n):\n            A[i, j] = 0.5\n            A[i, 0] *= 2\n"
         "            A[j, i] = 0.1\n    return 'x', A\n",
+        None,
+        "order",
+    ),
+    "order of writes to a list": (
+        "    w = [0] * n\n    for i in range(n - 1):\n        w[i] = 1\n        if tokens[i] == ',':\n            w[i + 1] = 5\n"
+        "    for i in range(n):\n        A[i, 0] = w[i]\n    return 'x', A\n",
         None,
         "order",
     ),
