@@ -49,7 +49,7 @@ def test_right_and_wrong_program(sandbox: Sandbox) -> None:
     source = CASES["previous"][1]
     right = validate(source, lift(source).program, TEXTS, True, sandbox)
     assert right.status == "lifted" and right.max_abs_difference is not None and right.max_abs_difference < 1e-6
-    assert right.seconds_python is not None and right.seconds_dsl is not None and right.seconds_python > 0 < right.seconds_dsl
+    assert right.seconds_python is not None and right.seconds_python > 0
     wrong = validate(source, parse("when dist == 2 set 1"), TEXTS, True, sandbox)
     assert wrong.status == "differs" and "differ by" in wrong.reason
 
@@ -57,6 +57,7 @@ def test_right_and_wrong_program(sandbox: Sandbox) -> None:
 def test_records(sandbox: Sandbox) -> None:
     lifted = lift_and_validate(CASES["counters_limited"][1], TEXTS, True, sandbox)
     assert lifted.status == "lifted" and lifted.program is not None and lifted.name == "name"
+    assert lifted.seconds_python is not None and lifted.seconds_dsl is not None and lifted.seconds_dsl > 0
     source = "import numpy as np\ndef program(a, b):\n    return 'x', np.random.rand(3, 3)\n"
     refused = lift_and_validate(source, TEXTS, True, sandbox)
     assert (refused.status, refused.line) == ("refused", 3) and "random" in refused.reason
