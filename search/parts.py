@@ -13,7 +13,7 @@ from search.mutation import flat
 from search.problem import Problem
 
 MOST = 256  # parts, and whole guards, of the donors that come first
-MASKS = 8192  # expressions whose cells are kept
+KEPT_BYTES = 1 << 27  # of the cells of expressions; beyond it they are forgotten
 CELLS = frozenset({"q", "k", "n"})  # what a guard may depend on, so that it holds wherever its rule stands
 
 
@@ -40,6 +40,7 @@ class Masks:
     def __init__(self, problem: Problem) -> None:
         self.problem = problem
         self.kept: dict[Expr, np.ndarray] = {}
+        self.most = max(1, KEPT_BYTES // (len(problem.q) // 8 + 1))
 
     def __call__(self, part: Expr) -> np.ndarray:
         """(C) bool."""
@@ -47,7 +48,7 @@ class Masks:
             return ~self(part.item)
         bits = self.kept.get(part)
         if bits is None:
-            if len(self.kept) >= MASKS:
+            if len(self.kept) >= self.most:
                 self.kept.clear()
             bits = self.kept[part] = np.packbits(self.problem.pack(value(And((TRUE, part)), self.problem.batch)))
         return np.unpackbits(bits, count=len(self.problem.q)).view(bool)

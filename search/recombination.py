@@ -52,8 +52,8 @@ class Recombination(Growth):
         every = -(-len(number) // RANKED)
         self._ranked = np.flatnonzero(number % every == 0)
         self._rows = -(-len(problem.position) // every)
-        self._atoms = _matrix(parts, parts.atoms, self._ranked)
-        self._singles = np.concatenate([self._atoms, _matrix(parts, parts.wholes, self._ranked)])
+        self._singles = _matrix(parts, (*parts.atoms, *parts.wholes), self._ranked)
+        self._atoms = self._singles[: len(parts.atoms)]
         self._shifted: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         super().__init__(parts, heads, rng, effort)
 

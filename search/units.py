@@ -175,20 +175,23 @@ def budget(plan: dict[str, Any]) -> int:
     return max(200, plan["evaluations"] // (2 * max(1, len(plan["heads"]))))
 
 
-@lru_cache(maxsize=2)
 def masks(path: str) -> Masks:
     """Where the parts of programs hold, on the `fit` texts of a run."""
     from search.parts import Masks
 
-    return Masks(workspace.problem(path, "fit"))
+    return _prepared(path, Masks)
 
 
-@lru_cache(maxsize=2)
 def bank(path: str) -> Bank:
     """The guards that induction chooses from, for the `fit` texts of a run."""
     from search.bank import Bank
 
-    return Bank(workspace.problem(path, "fit"))
+    return _prepared(path, Bank)
+
+
+@lru_cache(maxsize=1)  # each is hundreds of megabytes, and a phase needs one of them
+def _prepared(path: str, kind: Any) -> Any:
+    return kind(workspace.problem(path, "fit"))
 
 
 def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: int, same_text: int = 0) -> dict[str, Any]:
