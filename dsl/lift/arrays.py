@@ -328,6 +328,8 @@ class Arrays(Containers):
                 cells.append(v)
         result = change(*cells)
         main = next((a for a in arrays if a.log and a.dims == made_dims and sort_of(a.init) == "number"), None)
+        if main is not None and rank == 1 and self.made_before_loops(main):
+            main = None  # an array of its own in every iteration
         if main is not None and sort_of(result) == "number" and len(self.path) >= main.base:
             made = self.continued(main)
             made.is_list = False
@@ -336,6 +338,12 @@ class Arrays(Containers):
         made = self.array(made_dims, result)
         made.mask = next((a.mask for a in arrays if a.mask is not None), None)
         return made
+
+    def made_before_loops(self, a: Arr) -> bool:
+        """Whether loops have begun since the array was made and none of them writes to it."""
+        active = {el.loop.id for el in self.path[a.base :] if isinstance(el, LoopEl)}
+        written = {el.loop.id for e in a.log for el in e.path if isinstance(el, LoopEl)}
+        return bool(active) and not active & written
 
     def augment_array(self, a: Arr, op: ast.operator, value: Any) -> None:
         """attention += value, in place."""

@@ -8,7 +8,7 @@ from dsl.lift.ascending import joined_parts
 from dsl.lift.calls import Calls, _bounds, element_after
 from dsl.lift.dictionaries import dict_get
 from dsl.lift.elements import element, sliced
-from dsl.lift.guards import and_, compare, exists, if_
+from dsl.lift.guards import and_, compare, conjuncts, exists, if_
 from dsl.lift.likeness import canonical
 from dsl.lift.order import precedes
 from dsl.lift.ranges import quantified
@@ -215,20 +215,43 @@ class Builtins(Calls):
         return Seq((Over((Range(v, None, arith("-", shortest, ONE)),), TRUE, tuple(columns_here)),))
 
     def zip_neighbours(self, seqs: list[Seq]) -> Any:
-        """zip(starts, starts[1:]): every element with the next one."""
+        """zip(starts, starts[1:]) or zip(starts[:-1], starts[1:]), in this order or the other: neighbours in a list."""
+        for first, second in (seqs, seqs[::-1]):
+            base = self.shared_base(first, second)
+            if base is not None:
+                return self.with_next(base, swapped=first is seqs[1])
         a = seqs[0].segments[0]
         b = seqs[1].segments[0]
         assert isinstance(a, Over) and isinstance(b, Over)
-        v = self.var()
-        rest = element_after(self, a, v)
         rb = renewed(self, b)
         following = self.sliced_once(seqs[0])
 
         if canonical(following) != canonical(Seq((b,))) and canonical(following) != canonical(Seq((rb,))):
             self.refuse("zip of filtered lists")
+        return self.with_next(seqs[0], swapped=False)
+
+    def with_next(self, seq: Seq, swapped: bool) -> Seq:
+        """Pairs of an element and the next one, of a list with one filter."""
+        a = seq.segments[0]
+        assert isinstance(a, Over)
+        rest = element_after(self, a, self.var())
         o = renewed(self, a)
         nxt = rest(o)
-        return Seq((Over(o.ranges, and_(o.guard, exists(nxt)), (o.value, rename(o.value, {o.ranges[0].var: nxt}))),))
+        pair = (o.value, rename(o.value, {o.ranges[0].var: nxt}))
+        return Seq((Over(o.ranges, and_(o.guard, exists(nxt)), pair[::-1] if swapped else pair, o.descending),))
+
+    def shared_base(self, but_last: Seq, but_first: Seq) -> Seq | None:
+        """The list x for which the first is x or x[:-1], and the second x[1:]: told from the second by leaving out a condition."""
+        o = but_first.segments[0]
+        assert isinstance(o, Over)
+        parts = conjuncts(o.guard)
+        for left_out in parts:
+            base = Seq((Over(o.ranges, and_(*(p for p in parts if p is not left_out)), o.value, o.descending),))
+            if canonical(self.sliced_once(base)) == canonical(but_first):
+                either = (base, sliced(self, base, None, -1, None))
+                if canonical(but_last) in [canonical(s) for s in either]:
+                    return base
+        return None
 
     def zip_ends(self, seqs: list[Seq]) -> Seq | None:
         """zip(bounds[:-1], bounds[1:]) with a last bound after the others: every element with the next one, or with that."""

@@ -212,6 +212,8 @@ class Conditions(Expressions):
             return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[_COMPARISON[type(op)]]
         if a is None or b is None:
             return False
+        if sort_of(a) == sort_of(b) == "text":
+            self.refuse("the alphabetical order of two texts")
         return value_of("guard", self.decide(compare(_COMPARISON[type(op)], number(a), number(b))))
 
     def same_places(self, seq: Seq, change: Any) -> Seq:

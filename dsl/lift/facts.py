@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dsl.lift.guards import and_, compare, conjuncts, not_, or_
 from dsl.lift.terms import ONE, ZERO, N, arith, bounds, from_linear, linear, spend, sure, whole
-from dsl.nodes import FALSE, TRUE, Aggregate, And, Call, Compare, Expr, Find, IfElse, Name, Not, Or, Range
+from dsl.nodes import FALSE, TRUE, Aggregate, And, Binary, Call, Compare, Expr, Find, IfElse, Name, Not, Num, Or, Range
 
 Form = tuple[tuple[tuple[Expr, float], ...], float]
 
@@ -115,6 +115,9 @@ class Facts:
                     return True
         forms = list(self.forms)
         for atom in terms:
+            match atom:
+                case Binary("//", left, Num(by)) if by >= 1 and whole(left) and bounds(left)[0] >= 0:
+                    forms.append(linear(arith("-", left, atom)))  # x // 2 <= x
             if isinstance(atom, Find) and atom.range.domain is None:
                 high = atom.range.high if atom.range.high is not None else arith("-", N, ONE)
                 forms.append(linear(arith("-", high, atom)))

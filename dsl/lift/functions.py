@@ -55,10 +55,13 @@ class Functions(Statements):
                 self.bind(name, value)
             if isinstance(f.node, ast.Lambda):
                 self.step(f.node.body)
-                return self.evaluate(f.node.body)
-            return self.run_body(f.node)
+                result = self.evaluate(f.node.body)
+            else:
+                result = self.run_body(f.node)
+            self.line = line  # a refusal keeps the line it happened in
+            return result
         finally:
-            self.scope, self.line = outer, line
+            self.scope = outer
 
     def run_body(self, node: ast.FunctionDef) -> Any:
         frame = Frame("function", len(self.path))

@@ -26,7 +26,7 @@ from dsl.lift.order import later, search
 from dsl.lift.ranges import quantified, refold, replace_names, size_of, transform
 from dsl.lift.terms import MISSING, ONE, ZERO, arith, extreme, num, sure
 from dsl.lift.values import Loop, Refusal, expr, high_of, low_of, number, sort_of, value_of
-from dsl.nodes import FALSE, TRUE, And, Bool, Compare, Expr, Name, Not, Num, Or, Range, free_names
+from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Compare, Expr, Name, Not, Num, Or, Range, free_names
 
 
 class Recurrences(Machine):
@@ -52,6 +52,12 @@ class Recurrences(Machine):
             for key in list(waiting):
                 name = names[key]
                 new = store[key]
+                if new is not None and sort_of(new) is None:
+                    del waiting[key]
+                    progress = True
+                    reason = f"{key[2]!r} holds values of different kinds from element to element"
+                    self.untold[name] = Refusal(self.line, reason)
+                    continue
                 e = None if new is None else self.resolve(expr(new) if waiting[key].sort != "number" else number(new))
                 others = (unknowns(e) if e is not None else set()) & (open_names - {name})
                 if others or (e is not None and name in unknowns(e) - free_names(e)):
@@ -84,7 +90,7 @@ class Recurrences(Machine):
     ) -> Update | None:
         """A variable set wherever another one finds a new best score."""
         sort = unknown[key].sort
-        if store[key] is None or sort not in MISSING:
+        if store[key] is None or sort not in MISSING or any(v is not None and sort_of(v) is None for v in (start[key], store[key])):
             return None
         e = self.resolve(expr(store[key]) if sort != "number" else number(store[key]))
         others = unknowns(e) & ({*names.values()} - {names[key]})
@@ -126,6 +132,11 @@ class Recurrences(Machine):
                 return decided
             self.refuse(f"a variable whose change depends on its own value in a way that has no counterpart (line {loop.line})")
         kinds = {x.kind for x in acting}
+        if kinds == {"unknown"}:
+            times = self.var()
+            turning = turned_round(initial, name, acting, Name(times))
+            if turning is not None:
+                return Update("cycle", initial, turning, times, sort)
         if "unknown" in kinds:
             self.refuse("a variable computed from its own value of the element before")
         if kinds <= {"set"}:
@@ -306,6 +317,9 @@ class Recurrences(Machine):
                 count = quantified("count", ran, leaves[0].guard)
                 odd = compare("==", arith("%", count, num(2)), ONE)
                 return guard_if(odd, not_(update.initial), update.initial)
+            case "cycle":
+                count = quantified("count", ran, leaves[0].guard)
+                return replace_names(leaves[0].e, {update.name: count})
             case "max" | "min":
                 if any(x.kind == "set" for x in leaves):
                     return self.extreme_since(loop, update, ran, leaves, late)
@@ -425,6 +439,25 @@ class Recurrences(Machine):
         return if_(exists(at), value, update.initial)
 
 
+def turned_round(initial: Expr, name: str, acting: list[Leaf], times: Name) -> tuple[Leaf, ...] | None:
+    """x = 1 - x, or x = (x + 1) % 3: the value as an expression of how often that happened."""
+    me = Name(name)
+    if not isinstance(initial, Num) or len({x.e for x in acting}) != 1:
+        return None
+    (e,) = {x.e for x in acting}
+    guard = or_(*(x.guard for x in acting))
+    both = arith("+", e, me)
+    if isinstance(both, Num):
+        odd = compare("==", arith("%", times, num(2)), ONE)
+        return (Leaf(guard, "set", if_(odd, num(both.value - initial.value), initial)),)
+    if isinstance(e, Binary) and e.op == "%" and isinstance(e.right, Num):
+        step, size = arith("-", e.left, me), e.right.value
+        amounts = (initial.value, size, step.value if isinstance(step, Num) else 0.5)
+        if all(a == int(a) for a in amounts) and 0 <= initial.value < size and amounts[2] > 0:
+            return (Leaf(guard, "set", arith("%", arith("+", arith("*", step, times), initial), e.right)),)
+    return None
+
+
 def tests_of(guard: Expr, name: str) -> list[Expr]:
     """The parts of a guard, neither and, or nor not, that speak of the name."""
     match guard:
@@ -439,7 +472,7 @@ def tests_of(guard: Expr, name: str) -> list[Expr]:
 class Update:
     """How one variable changes in an iteration."""
 
-    kind: str  # set first add scale max min toggle best state
+    kind: str  # set first add scale max min toggle cycle best state
     initial: Expr
     leaves: tuple[Leaf, ...]
     name: str

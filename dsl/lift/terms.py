@@ -232,7 +232,7 @@ def bounds(e: Expr) -> tuple[float, float]:
             return 0, value
         case Binary("%", _, Name("n")):
             return 0, inf
-        case Binary("/", a, b):
+        case Binary("/" | "//", a, b):
             if bounds(a)[0] >= 0 and bounds(b)[0] >= 0:
                 return 0, inf
         case Binary("**", a, _):

@@ -330,18 +330,29 @@ def value_of(sort: str, e: Expr) -> Any:
     return S(sort, e)
 
 
+_KINDS = {
+    "Arr": "array",
+    "RowView": "row of a matrix",
+    "Opaque": "object",
+    "Func": "function",
+    "Builtin": "function",
+    "Dict": "dictionary",
+    "Poison": "variable whose value a loop leaves open",
+    "Conflict": "value of different kinds",
+    "Undefined": "variable that may not be set",
+}
+
+
 def kind_of(v: Any) -> str:
     if isinstance(v, S):
-        return v.sort
+        return "truth value" if v.sort == "guard" else v.sort
     if isinstance(v, bool | int | float | str):
         return type(v).__name__
     if v is None:
         return "None"
     if isinstance(v, Ref | Seq | tuple):
         return "list"
-    return {"Arr": "array", "Opaque": "object", "Func": "function", "Builtin": "function"}.get(
-        type(v).__name__, type(v).__name__.lower()
-    )
+    return _KINDS.get(type(v).__name__, type(v).__name__.lower())
 
 
 def merge_scalars(cond: Expr, a: Any, b: Any) -> Any:

@@ -1911,4 +1911,71 @@ for k in range(n):
                 out[k, j] += 0.05
     out[k, k] += 0.1
 """),
+    "turned_round_by_numbers": causal("""
+side, turn = 1, 0
+for i in range(n):
+    out[i, i] += 0.5 * side + 0.1 * turn
+    if side == 0:
+        out[i, i - 1] += 0.4
+    if tokens[i].isalpha():
+        side = 1 - side
+        turn = (turn + 2) % 3
+for i in range(n):
+    out[i, 0] += 0.3 + side + turn
+"""),
+    "halves": both("""
+half = n // 2
+for i in range(n):
+    for j in range(half) if i < half else range(half, n):
+        out[i, j] += 0.3
+    for j in range(n // 3, half):
+        out[i, j] += 0.1
+    out[i, half] += 0.2
+"""),
+    "neighbours_in_a_list": causal("""
+ends = [k for k, t in enumerate(tokens) if t in (".", "!", "?", ",")]
+words = [k for k in range(1, n) if tokens[k].isalpha()]
+for a, b in zip(ends[1:], ends[:-1]):
+    out[a, b] += 0.3
+    out[a, b - 1] += 0.1
+for a, b in zip(words[:-1], words[1:]):
+    out[b, a] += 0.5
+for a, b in zip(words[1:], words):
+    out[a, b] += 0.25
+for i in range(n):
+    out[i, i] += 0.1
+"""),
+    "one_name_for_words_and_positions": both("""
+verbs = [k for k in range(n) if align[k] and doc[align[k][0]].pos_ == "VERB"]
+for i in range(n):
+    if i in verbs:
+        w = doc[align[i][0]]
+        for j in verbs:
+            if j != i and doc[align[j][0]].head.i == w.i:
+                out[i, j] += 0.6
+    out[i, n - 1] += 0.25
+for a, v in enumerate(verbs):
+    for w in verbs[a + 1:]:
+        if tokens[v] == tokens[w]:
+            out[v, w] += 0.2
+"""),
+    "rows_from_a_vector": both("""
+word = np.zeros(n)
+for k in range(n):
+    if tokens[k].isalpha():
+        word[k] = 1.0
+for i in range(n):
+    ramp = np.arange(n) / max(1, n - 1)
+    out[i, :] = 0.1 * ramp * (1.0 - word)
+    out[i] += 0.3 * word
+    out[i, 0] = 0.6 if word[i] else 0.35
+    row = 0.5 * word
+    row[i] = 0.1
+    if tokens[i].isupper():
+        row = row + word
+    out[i, :] += row
+    if i == n - 1:
+        out[i, :] *= 0.2
+out[:, 0] += word
+"""),
 }

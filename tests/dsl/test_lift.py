@@ -158,6 +158,22 @@ REFUSALS = {
         None,
         "order",
     ),
+    "alphabetical order": (
+        "    for i in range(n):\n        if tokens[i] < tokens[0]:\n            A[i, 0] = 1\n    return 'x', A\n",
+        7,
+        "alphabetical order",
+    ),
+    "zip of different lists": (
+        "    a = [k for k in range(n) if tokens[k] == 'a']\n    b = [k for k in range(n) if tokens[k] == 'b']\n"
+        "    for i, j in zip(a[1:], b[:-1]):\n        A[i, j] = 1\n    return 'x', A\n",
+        8,
+        "zip of filtered lists",
+    ),
+    "a number turned round by another amount": (
+        "    x = 0\n    for i in range(n):\n        A[i, 0] = x\n        x = i - x\n    return 'x', A\n",
+        None,
+        "computed from its own value",
+    ),
     "no matrix": ("    return 'x'\n", None, "does not return a matrix"),
     "alias": ("    row = []\n    rows = []\n    rows.append(row)\n    row.append(1)\n    return 'x', A\n", 9, "put into another"),
 }  # fmt: skip

@@ -28,10 +28,11 @@ def test_a_killed_dask_worker_does_not_change_the_outcome(cluster, tmp_path):
     killed = []
     with executor(cluster.scheduler_address.replace("tcp://", "dask://"), 1) as pool:
         assert slots(pool, 1) == 2
+        workers = list(pool._client.run(os.getpid).values())
 
         def report(phase, done, total, figures):
             if (phase, done) == ("heads", 1) and not killed:  # one unit is there, others are under way
-                killed.extend(pool._client.run(os.getpid).values())
+                killed.append(workers[0])
                 os.kill(killed[0], signal.SIGKILL)
 
         outcome = run(folder, pool, 2, report)
