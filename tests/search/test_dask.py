@@ -31,7 +31,7 @@ def test_a_killed_dask_worker_does_not_change_the_outcome(cluster, tmp_path):
         workers = list(pool._client.run(os.getpid).values())
 
         def report(phase, done, total, figures):
-            if (phase, done) == ("heads", 1) and not killed:  # one unit is there, others are under way
+            if phase == "heads" and 0 < done < total and not killed:  # some units are there, others under way
                 killed.append(workers[0])
                 os.kill(killed[0], signal.SIGKILL)
 
