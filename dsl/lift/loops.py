@@ -226,7 +226,7 @@ class Loops(Recurrences):
             if not changed:
                 break
         else:
-            self.refuse("what this loop hands from one element to the next")
+            self.refuse("a value that this loop hands from one element to the next and that no search or count gives")
         self.carried = carried
         returned = self.finish(loop, o, start, unknown, names, guesses, shown)
         for key, (c, added) in resets.items():
