@@ -114,12 +114,12 @@ class Processes(Executor):
     def _end(self, inner: Future[Any], outer: Future[Any], work: tuple[Any, ...], attempts: int) -> None:
         if outer.cancelled():
             return
-        if inner.cancelled():
+        error = None if inner.cancelled() else inner.exception()
+        if inner.cancelled() or (isinstance(error, BrokenExecutor) and self._stopped):
             outer.cancel()
             outer.set_running_or_notify_cancel()  # wakes those who wait for it
             return
-        error = inner.exception()
-        if isinstance(error, BrokenExecutor) and attempts and not self._stopped:
+        if isinstance(error, BrokenExecutor) and attempts:
             # A thread of its own: this one holds the broken pool's lock, which `submit` waits for.
             threading.Thread(target=self._again, args=(outer, work, attempts), daemon=True).start()
             return
