@@ -7,7 +7,7 @@ on a cell where its value is missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Any, TypeVar, dataclass_transform
@@ -311,6 +311,12 @@ def substitute(node: Any, values: dict[str, Any]) -> Any:
                 parts[part] = substitute(below, inner)
         return replace(node, **parts)
     return rebuild(node, lambda x: substitute(x, values))
+
+
+def all_of(guards: Iterable[Expr]) -> Expr | None:
+    """One guard that asks all of them, conjunctions among them taken apart; None for none."""
+    parts = [part for g in guards for part in (g.items if isinstance(g, And) else (g,))]
+    return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
 def free_names(node: AnyNode) -> frozenset[str]:

@@ -221,14 +221,14 @@ class _Writer:
 
     def attempted(self, e: Expr) -> int | None:
         """By steps if there are any; None, with nothing written, if not and the value does not read the weights."""
-        steps, used, wide = len(self.steps), set(self.used), self.wide
+        steps, operands, used, wide = len(self.steps), dict(self.operands), set(self.used), self.wide
         try:
             return self.composed(e)
         except NoStep:
             if not self.pure(e):
                 raise
         del self.steps[steps:]
-        self.used, self.wide = used, wide
+        self.operands, self.used, self.wide = operands, used, wide
         return None
 
     def composed(self, e: Expr) -> int:

@@ -14,8 +14,9 @@ import numpy as np
 
 from dsl import parse_expression
 from dsl.evaluator import value
-from dsl.nodes import TRUE, And, Call, Expr, Member, Not
+from dsl.nodes import TRUE, Call, Expr, Member, Not, all_of
 from search.guards import EVERY, OTHERS, TOKENS
+from search.loglinear import features
 from search.problem import Problem
 
 MARKERS = ("▁", "Ġ", "##")
@@ -84,17 +85,7 @@ class Bank:
         self.jobs = [(0, 0, r) for r in range(len(self.relations))]
         wide = [r for r, text in enumerate(self.names_of_relations) if text in ("true", "dist > 0")]
         self.jobs += [(q, k, r) for q, k in VIEWS[1:] for r in wide]
-        dist = problem.position[problem.q] - problem.position[problem.k]
-        similarity = problem.pack(value(parse_expression("similarity(q, k)"), problem.batch))
-        self.features = np.stack(
-            [
-                -np.abs(dist) / 8,
-                -np.log1p(np.abs(dist)),
-                similarity * 4,
-                np.log1p(problem.position[problem.q]) / 2,
-                np.log1p(problem.position[problem.k]) / 2,
-            ]
-        ).astype(np.float32)  # (F, C), each of the order of one
+        self.features = features(problem)
         problem.batch.forget()  # the guards' values are in cell lists now
 
     def expression(self, guard: Guard) -> Expr | None:
@@ -112,8 +103,7 @@ class Bank:
                 continue
             holds = parse_expression(self.classes[abs(side.label) - 1].format(where))
             parts.append(holds if side.label > 0 else Not(holds))
-        flat = [p for part in parts for p in (part.items if isinstance(part, And) else (part,))]
-        return None if not flat else flat[0] if len(flat) == 1 else And(tuple(flat))
+        return all_of(parts)
 
     def inside(self, side: Side) -> np.ndarray | None:
         """(width) bool: the categories that a side's condition selects; None for all."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dsl import parse_expression
+from dsl.evaluator import value
 from dsl.nodes import Binary, Expr, Num, Program, Rule
 from search.kernels import loglinear
 from search.problem import Problem
@@ -31,13 +32,21 @@ class GuardSource(Protocol):
 
     @property
     def features(self) -> np.ndarray:
-        """(5, C) float32: logarithms of what values may depend on, as `LogLinear.program` prints them."""
+        """(5, C) float32: those of `features`, zero where values may not depend on one."""
 
     def cells(self, guard: Any) -> np.ndarray:
         """The cells where the guard holds, ascending."""
 
     def expression(self, guard: Any) -> Expr | None:
         """The guard in the language; None for no condition at all."""
+
+
+def features(problem: Problem) -> np.ndarray:
+    """(5, C) float32: logarithms of decays with distance, of similarity, and of positions, each of the order of one."""
+    dist = np.abs(problem.position[problem.q] - problem.position[problem.k])
+    similarity = problem.pack(value(parse_expression("similarity(q, k)"), problem.batch))
+    positions = (np.log1p(problem.position[i]) / 2 for i in (problem.q, problem.k))
+    return np.stack([-dist / 8, -np.log1p(dist), similarity * 4, *positions]).astype(np.float32)
 
 
 class LogLinear:

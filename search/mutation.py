@@ -26,6 +26,7 @@ from dsl.nodes import (
     Rule,
     Same,
     Statement,
+    all_of,
     free_names,
     rebuild,
     substitute,
@@ -72,7 +73,7 @@ def flat(program: Program) -> list[Rule] | None:
                         return False
                 case Rule(_, value, guard):
                     own = () if guard is None else (substitute(guard, names),)
-                    rules.append(replace(s, value=value and substitute(value, names), guard=_all((*guards, *own))))
+                    rules.append(replace(s, value=value and substitute(value, names), guard=all_of((*guards, *own))))
         return True
 
     return rules if add(program.statements, (), {}) else None
@@ -100,13 +101,6 @@ def mutated(program: Program, others: Sequence[Program], tokens: Sequence[str], 
             continue
         return made
     return None
-
-
-def _all(guards: Sequence[Expr]) -> Expr | None:
-    parts: list[Expr] = []
-    for g in guards:
-        parts += list(g.items) if isinstance(g, And) else [g]
-    return None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
 
 
 def _pick(items: Sequence[Any], rng: np.random.Generator) -> Any:
@@ -149,7 +143,7 @@ def _conjunct(rules: list[Rule], others: Sequence[Program], tokens: Any, rng: np
         if not pool:
             return None
         parts.append(_pick(pool, rng))
-    return _with(rules, at, replace(rules[at], guard=_all(parts)))
+    return _with(rules, at, replace(rules[at], guard=all_of(parts)))
 
 
 def _guard_parts(program: Program) -> list[Expr]:

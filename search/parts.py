@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from dsl.evaluator import value
-from dsl.nodes import TRUE, And, Call, Expr, IfElse, Name, Not, Or, Program, Rule, free_names, walk
+from dsl.nodes import TRUE, And, Call, Expr, IfElse, Name, Not, Or, Program, Rule, all_of, free_names, walk
+from search.loglinear import features
 from search.mutation import flat
 from search.problem import Problem
 
@@ -65,7 +66,7 @@ class Parts:
         atoms = [part for rule in rules for part in _atoms(rule)]
         self.atoms = self._telling(atoms, known)
         self.wholes = self._telling([rule.guard for rule in rules if isinstance(rule.guard, And)], known)
-        self.features = _features(self.problem) * _used(rules)[:, None]
+        self.features = features(self.problem) * _used(rules)[:, None]
 
     def _telling(self, parts: Iterable[Expr], known: set[bytes]) -> list[Expr]:
         """Those that hold somewhere but not everywhere, one of those that hold on the same cells or on all others."""
@@ -93,7 +94,7 @@ class Parts:
         return np.flatnonzero(self.holds(guard)).astype(np.int32)
 
     def expression(self, guard: Conjunction) -> Expr | None:
-        return None if not guard.parts else guard.parts[0] if len(guard.parts) == 1 else And(guard.parts)
+        return all_of(guard.parts)
 
 
 def _atoms(rule: Rule) -> Iterator[Expr]:
@@ -108,14 +109,6 @@ def _atoms(rule: Rule) -> Iterator[Expr]:
             yield part
         if isinstance(part, And | Or):
             todo += part.items
-
-
-def _features(problem: Problem) -> np.ndarray:
-    """(5, C) float32: logarithms of decays with distance, of similarity, and of positions, each of the order of one."""
-    dist = np.abs(problem.position[problem.q] - problem.position[problem.k])
-    similarity = problem.pack(value(Call("similarity", (Name("q"), Name("k"))), problem.batch))
-    positions = (np.log1p(problem.position[i]) / 2 for i in (problem.q, problem.k))
-    return np.stack([-dist / 8, -np.log1p(dist), similarity * 4, *positions]).astype(np.float32)
 
 
 def _used(rules: Sequence[Rule]) -> np.ndarray:

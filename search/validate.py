@@ -113,8 +113,13 @@ def seconds_known(program: Program, texts: Sequence[Text], causal: bool) -> floa
     return min(times[2:]) / len(batch)
 
 
-def lift_and_validate(source: str, texts: Sequence[Text], causal: bool, sandbox: Sandbox | None) -> LiftRecord:
-    """Lifts a source to its canonical form and proves it on up to five of the texts; without a sandbox the proof is left out."""
+def lift_and_validate(
+    source: str, texts: Sequence[Text], causal: bool, sandbox: Sandbox | None, *, timed: bool = True
+) -> LiftRecord:
+    """Lifts a source to its canonical form and proves it on up to five of the texts; without a sandbox the proof is left out.
+
+    timed: also measure `seconds_dsl`, which takes some evaluations of the program on many texts.
+    """
     try:
         lifted = lift(source)
     except Refusal as refusal:
@@ -132,5 +137,5 @@ def lift_and_validate(source: str, texts: Sequence[Text], causal: bool, sandbox:
         None,
         found.max_abs_difference,
         found.seconds_python,
-        seconds_known(program, chosen, causal),
+        seconds_known(program, chosen, causal) if timed else None,
     )

@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 from dsl.lift.guards import and_, conjuncts
-from dsl.lift.machine import Conflict, Machine, Undefined
+from dsl.lift.machine import Conflict, Undefined
 from dsl.lift.ranges import replace_names
 from dsl.lift.terms import spend, sure, whole
-from dsl.lift.values import Arr, Dict, Item, Over, S, Seq, map_value
+from dsl.lift.values import Arr, Dict, Item, Over, S, Seq
 from dsl.nodes import Expr, Name
 
 
@@ -36,11 +36,6 @@ class Poison:
 
     def __init__(self, name: Any):
         self.name = name
-
-
-def rename_segment(m: Machine, s: Item | Over, names: dict[str, Expr]) -> Item | Over:
-    new = map_value(s, lambda e: replace_names(e, names))
-    return new
 
 
 _VARIABLE = re.compile(r"Range\(var='([^']*)'")  # bound ones; others mean the elements of loops around

@@ -30,7 +30,7 @@ from dsl.lift.values import (
     rename,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Binary, Call, Compare, Expr, IfElse, Name, Num, Range, free_names, walk
+from dsl.nodes import FALSE, TRUE, Binary, Call, Compare, Expr, IfElse, Name, Range, free_names, walk
 
 CELLS = (X0, X1)
 
@@ -87,10 +87,6 @@ class Normal:
     @property
     def guard(self) -> Expr:
         return and_(*(s.guard for s in self.steps))
-
-
-def plain_index(e: Expr) -> bool:
-    return isinstance(e, Name | Num)
 
 
 def solve_for(var: str, e: Expr, target: Expr) -> Expr | None:

@@ -17,15 +17,12 @@ from dsl.nodes import (
     Call,
     Expr,
     IfElse,
-    K,
     Let,
     Name,
-    Q,
     Range,
     Rule,
     Statement,
     free_names,
-    substitute,
 )
 
 
@@ -153,9 +150,3 @@ def block(cond: Expr, then: tuple[Statement, ...], other: tuple[Statement, ...])
         if isinstance(inner, Block) and not inner.other:
             return [Block(and_(cond, inner.guard), inner.then)]
     return [Block(cond, then, other)]
-
-
-def to_cells(e: Any) -> Any:
-    """$x0 and $x1 as q and k, in statements and expressions."""
-
-    return substitute(e, {"$x0": Q, "$x1": K})

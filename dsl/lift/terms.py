@@ -88,9 +88,6 @@ FLIP = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "==": "==", "!=": "!="}
 INVERSE = {"<": ">=", ">": "<=", "<=": ">", ">=": "<", "==": "!=", "!=": "=="}
 
 
-WORD_RESULTS = frozenset({"word", "head", "nth_word"})
-
-
 def num(value: float) -> Num:
     return Num(float(value))
 

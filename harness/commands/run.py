@@ -152,7 +152,7 @@ def _proposer(session: Session, opened: Opened, stack: ExitStack) -> LLMProposer
 
     texts, causal = session.texts("fit"), session.description["model"]["causal"]
     jail = stack.enter_context(Sandbox())
-    translate = partial(lift_and_validate, texts=texts, causal=causal, sandbox=jail)
+    translate = partial(lift_and_validate, texts=texts, causal=causal, sandbox=jail, timed=False)
     proposer = opened.proposer(session.folder.path / "llm", translate, output.note)
     stack.callback(proposer.close)
     return proposer
