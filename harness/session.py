@@ -50,6 +50,17 @@ class Session:
         check_same(target, self)
         return target
 
+    def release_model(self) -> None:
+        """Gives the memory of the model back; `target` would load it again."""
+        import gc
+
+        from search.workspace import trim
+
+        self.loaded = None
+        self.__dict__.pop("target", None)
+        gc.collect()  # the parts of a model refer to each other
+        trim()
+
     @property
     def labels(self) -> dict[str, Any]:
         """The same without folders, for results that are shared."""

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 Found = tuple[str, str, "Program"]  # proposer, root, program
 Start = tuple[str, str]  # text, root
 
-STARTS = 3  # programs of other heads that a head goes on from
+PARENTS = 3  # of a head's own programs, where it evolves them
+STARTS = 1  # programs of other heads whose constants are fitted to a head
 NEAR = 0.02  # IoU below a head's own best at which another head's program is still worth fitting
-FITTED_PATTERNS = 4  # known patterns whose constants are fitted to each head
+FITTED_PATTERNS = 2  # known patterns whose constants are fitted to each head
 CHILDREN = 45  # mutants made for a head in one unit
 EVALUATIONS_A_CHILD = 40  # what induction scores in the time that a mutant takes
 KEPT = 12  # programs a unit hands on, best first
@@ -45,7 +46,9 @@ def mean_scores(path: str, programs: Sequence[str], split: str, heads: Sequence[
     """(P, H) float32: the same, mean over the texts."""
     import numpy as np
 
-    return score(path, programs, split, heads).mean(2).astype(np.float32)
+    means = score(path, programs, split, heads).mean(2).astype(np.float32)
+    workspace.settle(path, split)
+    return means
 
 
 def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
@@ -230,6 +233,7 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
     if names:  # for the progress report alone
         best = texts[candidates[0]["program"]][2]
         select = float(iou([best], workspace.problem(path, "select"), list(heads)).mean())
+    workspace.settle(path, "fit", "select")
     return {"heads": list(heads), "candidates": candidates, "counts": counts, "select": round(select, 6)}
 
 
@@ -247,7 +251,7 @@ def starts(pool: Pool, iou: np.ndarray, head: int, column: int) -> dict[str, lis
     mine = [p for p in ranked if own[p]]
     others = [p for p in ranked if not own[p] and iou[p, column] > best - NEAR]
     return {
-        "own": [_start(pool, p) for p in mine[:STARTS]],
+        "own": [_start(pool, p) for p in mine[:PARENTS]],
         "starts": [_start(pool, p) for p in others[:STARTS]],
         "donors": _donors(pool, iou[:, column]),
     }

@@ -57,6 +57,7 @@ def main(args: Namespace) -> int:
     if ("llm" in proposers) != (opened is not None):
         raise UsageError("--proposers llm and --llm MODEL need each other")
     session = begin_run(args, path, _extra(opened, proposers))
+    session.release_model()  # the search has no use for it
     folder, settings = session.folder, session.settings
     if folder.has("result.json"):
         output.note(f"{path}: this run is finished; its result follows")

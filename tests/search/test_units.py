@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from search import units
+from search import units, workspace
 from search.campaign import Campaign, Plan
 from search.executors import executor
 from search.finish import Pool
@@ -57,6 +57,14 @@ def test_all_shared_programs_together_keep_to_half_of_the_evaluations(folder):
     group = {"heads": [0, 2], "starts": DONORS[:1], "donors": DONORS}
     few, many = (units.share(path, plan, 0, groups=n, **group)["counts"]["scored"] for n in (1, 40))
     assert many < 6000 / 2 / 40 + 100 < few  # the move under way ends
+
+
+def test_a_unit_leaves_no_values_of_expressions_behind(folder):
+    path = str(folder.path)
+    units.exchange(path, asdict(WITHOUT_GRAMMAR), 1, own=[], starts=DONORS, donors=DONORS)
+    units.mean_scores(path, [p for p, _ in DONORS], "test", [0])
+    batches = [workspace.problem(path, split).batch for split in ("fit", "select", "test")]
+    assert all(not batch.cache and not batch.met for batch in batches)
 
 
 def test_donors_are_the_best_programs_of_every_head():
