@@ -8,7 +8,7 @@ from typing import Any
 from dsl.lift.dictionaries import dict_get, dict_has, renewed_write
 from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
-from dsl.lift.guards import and_, compare, exists, member, not_, or_
+from dsl.lift.guards import and_, compare, exists, guard_if, member, not_, or_
 from dsl.lift.machine import Conflict
 from dsl.lift.sequences import constant, contains, items_of, nonempty, one_to_one, plain, quantify, renewed
 from dsl.lift.terms import ONE, N, arith, num
@@ -33,7 +33,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Or
 
 _COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
@@ -286,6 +286,12 @@ class Conditions(Expressions):
             case DictSlot(ref, key):
                 found = dict_get(self, self.unbox(ref), key, Seq())
                 return contains(self, self.unbox(found), x)
+            case Conflict(cond=cond, a=a, b=b):
+                yes, no = self.inside_of(x, a), self.inside_of(x, b)
+                cases = no.items if isinstance(no, Or) else (no,)
+                if all(and_(cond, case) == FALSE for case in cases):  # they say which case they are of
+                    return or_(and_(cond, yes), no)
+                return guard_if(cond, yes, no)
             case str():
                 if isinstance(x, str):
                     return Bool(x in container)

@@ -12,7 +12,7 @@ from dsl.lift.guards import and_, compare, if_, not_, or_
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import contains, items_of
 from dsl.lift.terms import ONE, ZERO, arith, neg, num
-from dsl.lift.values import X0, X1, Arr, Opaque, Over, S, Seq, Slice, expr, number, sort_of, value_of
+from dsl.lift.values import X0, X1, Arr, Builtin, Opaque, Over, S, Seq, Slice, expr, number, sort_of, value_of
 from dsl.lift.writing import Writing
 from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
 
@@ -22,12 +22,20 @@ _UNARY = {
 }  # fmt: skip
 
 
+# what an array of truth values holds at first
+_CONSTANT = {"zeros": False, "empty": False, "ones": True, "zeros_like": False, "empty_like": False, "ones_like": True}
+
+
 class Elementwise(Writing):
     def numpy_call(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
         short = name.split(".", 1)[1]
         if name.startswith("arr."):
             args = [of, *args]
-        keywords.pop("dtype", None)
+        kind = keywords.pop("dtype", None)
+        if short in _CONSTANT and len(args) == 2:
+            *args, kind = args
+        if short in _CONSTANT and kind == Builtin("bool"):
+            keywords["fill_value"], short = _CONSTANT[short], "full_like" if short.endswith("_like") else "full"
         keywords.pop("copy", None)
         keywords.pop("order", None)
         method = getattr(self, "np_" + short, None)
@@ -371,8 +379,22 @@ class Elementwise(Writing):
             self.refuse("np.roll of a matrix")
         return self.array(a.dims, self.cell(a, (arith("%", arith("-", X0, number(shift)), a.dims[0]),)))
 
-    def np_repeat(self, *args: Any) -> Any:
-        return self.refuse("np.repeat")
+    def np_broadcast_to(self, x: Any, shape: Any) -> Any:
+        return self.elementwise(lambda cell, _: cell, x, self.np_zeros(shape))
+
+    def np_tile(self, x: Any, reps: Any) -> Any:
+        """One row or one column, many times."""
+        dims, times = self.shaped_like(x), self.dims(reps)
+        shape = (ONE,) * (len(times) - len(dims)) + dims
+        if len(shape) != len(times) or any(ONE not in pair for pair in zip(shape, times, strict=True)):
+            self.refuse("np.tile of more than one row or column")
+        return self.np_broadcast_to(x, tuple(value_of("number", arith("*", d, t)) for d, t in zip(shape, times, strict=True)))
+
+    def np_repeat(self, x: Any, repeats: Any, axis: Any = None) -> Any:
+        dims = self.shaped_like(x)
+        if axis not in (0, 1, -1) or len(dims) != 2:
+            self.refuse("np.repeat of single elements")
+        return self.np_tile(x, (repeats, 1) if axis == 0 else (1, repeats))
 
     def np_dot(self, *args: Any) -> Any:
         return self.refuse("a matrix product")

@@ -6,6 +6,7 @@ import ast
 from typing import Any
 
 from dsl.lift.assignments import Assignments
+from dsl.lift.guards import or_
 from dsl.lift.likeness import Poison
 from dsl.lift.machine import UNDEFINED, Conflict, conditional
 from dsl.lift.sequences import constant, items_of, plain
@@ -96,6 +97,9 @@ class Expressions(Assignments):
         """A list put into another, by value; it must not be changed by its own name afterwards."""
         if isinstance(value, Ref):
             self.shared.add(value.id)
+            frame = self.loop_frame()
+            here = self.since(frame.base if frame is not None else 0)
+            self.shared_when[value.id] = or_(self.shared_when.get(value.id, FALSE), here)
         return self.frozen(value)
 
     def frozen(self, value: Any) -> Any:

@@ -92,27 +92,26 @@ class Facts:
         if depth == 0:
             return False
         for atom, c in terms.items():
-            if isinstance(atom, Call) and atom.name in ("max", "min") and abs(c) == 1:
-                every = (atom.name == "min") == (c > 0)
+            cases: tuple[Expr, ...] = ()  # what the atom may be
+            certain = all  # whether one of them is enough
+            match atom:
+                case Call("max" | "min" as name, args):
+                    cases, certain = args, all if (name == "min") == (c > 0) else any
+                case Call("default", (Find(), _) as args):
+                    cases = args
+                case IfElse(_, then, otherwise):
+                    cases = (then, otherwise)
+            if not cases or abs(c) != 1:
+                continue
+            results = []
+            for case in cases:
+                t, k = linear(case)
                 rest = {a: x for a, x in terms.items() if a != atom}
-                results = []
-                for arg in atom.args:
-                    t, k = linear(arg)
-                    merged = dict(rest)
-                    for a, x in t.items():
-                        merged[a] = merged.get(a, 0.0) + c * x
-                    results.append(self._prove(merged, const + c * k, depth))
-                if all(results) if every else any(results):
-                    return True
-            if isinstance(atom, Call) and atom.name == "default" and abs(c) == 1 and isinstance(atom.args[0], Find):
-                rest = {a: x for a, x in terms.items() if a != atom}
-                t, k = linear(atom.args[1])
-                second = dict(rest)
                 for a, x in t.items():
-                    second[a] = second.get(a, 0.0) + c * x
-                first = {**rest, atom.args[0]: rest.get(atom.args[0], 0.0) + c}
-                if self._prove(second, const + c * k, depth) and self._prove(first, const, depth):
-                    return True
+                    rest[a] = rest.get(a, 0.0) + c * x
+                results.append(self._prove(rest, const + c * k, depth))
+            if certain(results):
+                return True
         forms = list(self.forms)
         for atom in terms:
             match atom:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from dsl.lift.cases import implies
@@ -16,7 +17,7 @@ from dsl.lift.restarts import Restarts
 from dsl.lift.sequences import contains, is_identity, items_of, plain
 from dsl.lift.terms import ONE, ZERO, arith, whole
 from dsl.lift.values import Arr, Dict, Extend, Item, Loop, Over, S, Seq, Write, high_of, low_of, mentions, number, rename, sort_of
-from dsl.nodes import FALSE, TRUE, Bool, Expr, Name, Range, free_names
+from dsl.nodes import FALSE, TRUE, Compare, Expr, Name, Num, Range, free_names
 
 
 def continued(before: tuple[Item | Over, ...], last: Over) -> tuple[Item | Over, ...]:
@@ -194,13 +195,15 @@ class HandedOn(Restarts):
 
     def groups(self, loop: Loop, value: Seq, added: Any, ran: Range, guard: Expr) -> Over:
         """Lists inside a list: some iterations begin one, the others add to the last."""
-        begins = [s for s in added if not isinstance(s.value, Extend)]
-        more = [s for s in added if isinstance(s.value, Extend)]
+        if any(isinstance(s, Over) for s in added):
+            self.refuse("a list of lists filled in this way")
+        begins = self.alternatives(self.at_its_index(loop, s) for s in added if not isinstance(s.value, Extend))
+        more = self.alternatives(s for s in added if isinstance(s.value, Extend))
         if len(begins) != 1 or len(more) != 1 or value.segments or loop.descending or loop.range.domain is not None:
             self.refuse("a list of lists filled in this way")
         first, rest = begins[0], more[0]
         start = items_of(first.value) if isinstance(first.value, Seq) else None
-        if not isinstance(first, Item) or start is None:
+        if start is None:
             self.refuse("a list of lists filled in this way")
         s, r, t = Name(ran.var), f"{ran.var}r", f"{ran.var}t"
         opens = at_element(self, loop, and_(loop.guard, first.cond), t)
@@ -215,18 +218,31 @@ class HandedOn(Restarts):
         )
         begun = [value_at_element(self, loop, v, ran.var) for v in start or []]
         group = Seq((*(Item(v) for v in begun), members))
-        if (
-            isinstance(members.guard, Bool)
-            and len(group.segments) == 2
-            and group.segments[0] == Item(S("number", s))
-            and members.value == S("number", Name(r))
-        ):
-            group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
-        elif len(begun) == 1 and begun[0] == value_at_element(self, loop, rest.value.value, ran.var):
-            either = rest.cond == not_(first.cond) or (and_(first.cond, rest.cond) == FALSE and or_(first.cond, rest.cond) == TRUE)
-            if either and loop.guard == TRUE:
-                group = Seq((Over((Range(r, s, end),), TRUE, members.value),))
+        if len(begun) == 1 and begun[0] == value_at_element(self, loop, rest.value.value, ran.var):
+            either = at_element(
+                self, loop, and_(loop.guard, or_(first.cond, rest.cond)), r
+            )  # none but s begins a list up to the end
+            group = Seq((Over((Range(r, s, end),), either, members.value),))
         return Over((ran,), and_(guard, at_element(self, loop, first.cond, ran.var)), group)
+
+    def alternatives(self, items: Iterable[Item]) -> list[Item]:
+        """Appends of the same value, of which an iteration does one, as one."""
+        found: list[Item] = []
+        for s in items:
+            last = found[-1] if found else None
+            if last is not None and s.value == last.value and and_(s.cond, last.cond) == FALSE:
+                found[-1] = Item(s.value, or_(last.cond, s.cond))
+            else:
+                found.append(s)
+        return found
+
+    def at_its_index(self, loop: Loop, s: Item) -> Item:
+        """[3], where the loop is at 3, as [i]."""
+        inner = items_of(s.value) if isinstance(s.value, Seq) else None
+        at = inner[0] if inner and len(inner) == 1 else None
+        if isinstance(at, int | float) and Compare("==", loop.var, Num(float(at))) in conjuncts(s.cond):
+            return Item(Seq((Item(S("number", loop.var)),)), s.cond)
+        return s
 
     def one_item(self, items: list[Item]) -> Item | None:
         """Several appends of which an iteration does one, as one."""

@@ -214,7 +214,7 @@ class Loops(Recurrences):
                 elif key[0] == "h":
                     changed = self.guess(loop, key, value, new, guesses) or changed
                 elif key[0] == "v" and (key in renewed_lists or self.rebound_list(start, shown.store, value, new)):
-                    changed = self.restarted(loop, key, start, shown.store, renewed_lists, resets) or changed
+                    changed = self.restarted(loop, key, start, shown.store, renewed_lists, resets, begun.get(key)) or changed
                 elif key in unknown:
                     changed = self.firmer(key, value, new, unknown, names) or changed
                 elif new is not value and not same(new, value) and not isinstance(value, Undefined):

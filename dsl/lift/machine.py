@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dsl.lift.cases import implied_by_cases
@@ -84,6 +85,7 @@ class Machine:
         self.owed: list[tuple[Expr, tuple[Expr, ...], int]] = []  # numbers taken to be at least 0
         self.seen: list[tuple[Arr, tuple[Expr, ...], int]] = []  # cells read, with the line
         self.shared: set[int] = set()  # lists that are elements of others
+        self.shared_when: dict[int, Expr] = {}  # under which guards the iteration under way made them that
         self.carried: dict[int, tuple[Expr, Any]] = {}  # arrays filled from the element before: its index, the store's key
         self.named: dict[str, str] = {}  # Python's name of a loop's variable
         self._facts: tuple[tuple[Any, ...], Facts] | None = None
@@ -224,11 +226,19 @@ class Machine:
                 continue
             vb = b[key]
             if va is not vb:
-                merged[key] = self.merge(cond, va, vb)
+                merged[key] = self.merge(cond, va, vb, (a, b))
+                if isinstance(va, Ref) and isinstance(vb, Ref) and isinstance(merged[key], Seq) and self.sole(key, va, a, vb, b):
+                    ref = Ref(self.fresh())
+                    merged[key], merged["h", ref.id] = ref, merged[key]
         return merged
 
-    def merge(self, cond: Expr, a: Any, b: Any) -> Any:
-        """The value that is a where cond holds, else b."""
+    def sole(self, key: Any, ref_a: Ref, a: dict[Any, Any], ref_b: Ref, b: dict[Any, Any]) -> bool:
+        """Whether the variable alone holds these two lists, so that a change of what it holds is seen by nothing else."""
+        others = (v for where in (a, b) for k, v in where.items() if k != key)
+        return not ({ref_a.id, ref_b.id} & self.shared or any(v in (ref_a, ref_b) for v in others if isinstance(v, Ref)))
+
+    def merge(self, cond: Expr, a: Any, b: Any, stores: tuple[dict[Any, Any], dict[Any, Any]] | None = None) -> Any:
+        """The value that is a where cond holds, else b. stores: where each one's lists are, if not in the present state."""
         if cond == TRUE:
             return a
         if cond == FALSE:
@@ -249,25 +259,19 @@ class Machine:
         if isinstance(a, Dict) and isinstance(b, Dict):
             return self.merge_dicts(cond, a, b)
         if isinstance(a, tuple) and isinstance(b, tuple) and len(a) == len(b):
-            return tuple(self.merge(cond, x, y) for x, y in zip(a, b, strict=True))
-        if isinstance(a, Ref) and isinstance(b, Ref):
-            va, vb = self.store.get(("h", a.id)), self.store.get(("h", b.id))
-            if isinstance(va, Seq) and isinstance(vb, Seq):
-                return merge_sequences(cond, va, vb)
-            if isinstance(va, Dict) and isinstance(vb, Dict):
-                self.shared |= {a.id, b.id}
-                return self.merge_dicts(cond, va, vb)
-        if isinstance(a, Dict | Ref) and isinstance(b, Dict | Ref):
-            da, db = self.unbox(a), self.unbox(b)
-            if isinstance(da, Dict) and isinstance(db, Dict):
-                self.shared |= {x.id for x in (a, b) if isinstance(x, Ref)}
-                return self.merge_dicts(cond, da, db)
-        for x, y in ((a, b), (b, a)):
-            if isinstance(x, Ref) and isinstance(y, Seq | tuple):
-                inner = self.store.get(("h", x.id))
-                other = y if isinstance(y, Seq) else Seq(tuple(Item(v) for v in y))
-                if isinstance(inner, Seq):
-                    return merge_sequences(cond if x is a else not_(cond), inner, other)
+            return tuple(self.merge(cond, x, y, stores) for x, y in zip(a, b, strict=True))
+        inner_a, inner_b = (
+            where.get(("h", x.id), self.store.get(("h", x.id))) if isinstance(x, Ref) else x
+            for x, where in zip((a, b), stores or (self.store, self.store), strict=True)
+        )
+        if isinstance(a, Ref) and isinstance(b, Ref) and isinstance(inner_a, Seq) and isinstance(inner_b, Seq):
+            return merge_sequences(cond, inner_a, inner_b)
+        if isinstance(inner_a, Dict) and isinstance(inner_b, Dict):
+            self.shared |= {x.id for x in (a, b) if isinstance(x, Ref)}
+            return self.merge_dicts(cond, inner_a, inner_b)
+        for one, inner, other, holds in ((a, inner_a, inner_b, cond), (b, inner_b, inner_a, not_(cond))):
+            if isinstance(one, Ref) and isinstance(inner, Seq) and isinstance(other, Seq | tuple):
+                return merge_sequences(holds, inner, other if isinstance(other, Seq) else Seq(tuple(Item(v) for v in other)))
         if isinstance(a, Arr | RowView) and isinstance(b, Arr | RowView):
             a, b = self.row_array(a), self.row_array(b)
             return self.merge_arrays(cond, a, b)
@@ -364,21 +368,36 @@ def conditional(segment: Any, cond: Expr) -> Any:
 
 
 def merge_sequences(cond: Expr, a: Seq, b: Seq) -> Seq:
-    shared = 0
-    while shared < min(len(a.segments), len(b.segments)) and a.segments[shared] == b.segments[shared]:
-        shared += 1
-    ra, rb = a.segments[shared:], b.segments[shared:]
-    if len(ra) == len(rb) and all(
-        isinstance(x, Item) and isinstance(y, Item) and x.value == y.value for x, y in zip(ra, rb, strict=True)
-    ):
-        joined = tuple(Item(x.value, either_guard(cond, x.cond, y.cond)) for x, y in zip(ra, rb, strict=True))  # type: ignore[union-attr]
-        return Seq((*a.segments[:shared], *joined), a.is_set or b.is_set, a.ordered and b.ordered)
+    """a where cond holds, else b; what both begin with stays one segment."""
+    begun: list[Item | Over] = []
+    for x, y in zip(a.segments, b.segments, strict=False):
+        if x != y and (type(x) is not type(y) or conditional_on(x, TRUE) != conditional_on(y, TRUE)):
+            break
+        begun.append(x if x == y else conditional_on(x, joined_guard(cond, guard_of(x), guard_of(y))))
     segments = (
-        *a.segments[:shared],
-        *(conditional(s, cond) for s in a.segments[shared:]),
-        *(conditional(s, not_(cond)) for s in b.segments[shared:]),
+        *begun,
+        *(conditional(s, cond) for s in a.segments[len(begun) :]),
+        *(conditional(s, not_(cond)) for s in b.segments[len(begun) :]),
     )
     return Seq(tuple(s for s in segments if not never(s)), a.is_set or b.is_set, a.ordered and b.ordered)
+
+
+def guard_of(segment: Item | Over) -> Expr:
+    return segment.cond if isinstance(segment, Item) else segment.guard
+
+
+def conditional_on(segment: Item | Over, guard: Expr) -> Item | Over:
+    """The segment with another guard."""
+    return replace(segment, cond=guard) if isinstance(segment, Item) else replace(segment, guard=guard)
+
+
+def joined_guard(cond: Expr, a: Expr, b: Expr) -> Expr:
+    """a if cond else b, in which what both ask stays as it is."""
+    asked = conjuncts(b)
+    both = [p for p in conjuncts(a) if p in asked]
+    return and_(
+        *both, either_guard(cond, and_(*(p for p in conjuncts(a) if p not in both)), and_(*(p for p in asked if p not in both)))
+    )
 
 
 def either_guard(cond: Expr, a: Expr, b: Expr) -> Expr:
@@ -392,4 +411,4 @@ def either_guard(cond: Expr, a: Expr, b: Expr) -> Expr:
 
 
 def never(segment: Item | Over) -> bool:
-    return (segment.cond if isinstance(segment, Item) else segment.guard) == FALSE
+    return guard_of(segment) == FALSE

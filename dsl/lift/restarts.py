@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dsl.lift.elsewhere import at_element, value_at_element
-from dsl.lift.guards import and_, default, exists, not_
+from dsl.lift.facts import contradictory
+from dsl.lift.guards import and_, conjuncts, default, exists, not_
 from dsl.lift.likeness import kept_under, same
 from dsl.lift.loops import Loops, Round
 from dsl.lift.machine import Frame, conditional
@@ -36,8 +37,12 @@ class Restarts(Loops):
         store: dict[Any, Any],
         lists: dict[Any, Seq],
         resets: dict[Any, tuple[Any, ...]],
+        begun: Ref | None,
     ) -> bool:
-        """A list that grows from iteration to iteration and is begun anew in some: what it holds when one starts."""
+        """A list that grows from iteration to iteration and is begun anew in some: what it holds when one starts.
+
+        begun: what the variable held at the start of the iteration.
+        """
         held_by = store[key]
         new: Any = store.get(("h", held_by.id)) if isinstance(held_by, Ref) else held_by
         if not isinstance(new, Seq):
@@ -56,9 +61,13 @@ class Restarts(Loops):
             if new.segments and (added := kept_under(first, new.segments[0])) is not None:
                 kept = added
                 size = len(old.segments)
-                if new.segments[:size] != tuple(conditional(s, kept) for s in old.segments):
+                now = tuple(kept_under(x, y) for x, y in zip(old.segments, new.segments, strict=False))
+                if now != (kept,) * size:
                     self.refuse("a list that this loop both fills and changes")
                 rest = new.segments[size:]
+        put_aside = FALSE if begun is None else self.shared_when.get(begun.id, FALSE)
+        if old.segments and and_(put_aside, kept) != FALSE and not contradictory([*conjuncts(put_aside), *conjuncts(kept)]):
+            self.refuse("a list that is changed after it was put into another")
         resets[key] = (kept, rest)
         held = self.since_reset(loop, start[key], start, kept, rest, True)
         if same(held, old):

@@ -86,9 +86,10 @@ class Whiles(Scans):
                 case ast.Assign([ast.Name(name)], ast.BinOp(ast.Name(other), ast.Add() | ast.Sub() as op, ast.Constant(1))):
                     if name == other:
                         steps.setdefault(name, set()).add(1 if isinstance(op, ast.Add) else -1)
-        for name, found in steps.items():
-            if name in tested and len(found) == 1:
-                return name, found.pop()
+        counters = [name for name, found in steps.items() if name in tested and len(found) == 1]
+        counters.sort(key=lambda name: isinstance(self.lookup(name), int))  # a position rather than a number of steps
+        if counters:
+            return counters[0], steps[counters[0]].pop()
         return self.refuse("a while loop that does not count by one (unbounded as far as can be told)"), 0
 
     def limit(self, name: str, v: str, test: ast.expr, step: int, start: Expr) -> Expr | None:

@@ -1978,4 +1978,167 @@ for i in range(n):
         out[i, :] *= 0.2
 out[:, 0] += word
 """),
+    "a_list_begun_anew_before_continue": causal("""
+commas = []
+for i in range(n):
+    if tokens[i] in (".", "!", "?"):
+        for c in commas:
+            out[i, c] += 0.4 / len(commas)
+        commas = []
+        continue
+    if tokens[i] == ",":
+        if commas:
+            out[i, commas[0]] += 0.5
+        commas.append(i)
+        continue
+    if commas:
+        out[i, commas[-1]] += 0.4
+    out[i, 0] += 0.3
+"""),
+    "a_list_begun_anew_or_added_to": causal("""
+names = []
+for i in range(n):
+    if tokens[i] == ".":
+        names = []
+    if tokens[i].istitle():
+        names.append(i)
+    if names:
+        out[i, names[-1]] += 1.0
+    out[i, i] += 0.2
+"""),
+    "sentences_put_aside_one_by_one": both("""
+sentences = []
+current = []
+for i in range(n):
+    current.append(i)
+    if tokens[i] in (".", "!", "?"):
+        sentences.append(current)
+        current = []
+if current:
+    sentences.append(current)
+for sentence_positions in sentences:
+    for i in sentence_positions:
+        for j in sentence_positions:
+            out[i, j] = 1.0 / len(sentence_positions)
+        out[i, sentence_positions[0]] += 0.5
+        out[i, sentence_positions[-1]] += 0.25
+"""),
+    "clauses_cut_in_two_ways": both("""
+clauses = []
+links = {"and", "but", "so"}
+clause = []
+for i in range(1, n - 1):
+    if tokens[i].lower() in links and clause:
+        clauses.append(clause)
+        clause = [i]
+    elif tokens[i] in {",", "."}:
+        clause.append(i)
+        clauses.append(list(clause))
+        clause = []
+    elif len(tokens[i]) > 1:
+        clause.append(i)
+if len(clause) > 0:
+    clauses.append(clause)
+for members in clauses:
+    for i in members:
+        for j in members:
+            out[i, j] += 0.2
+        out[i, members[0]] += 0.3
+for i in range(n):
+    out[i, 0] += 0.1
+"""),
+    "lists_put_aside_the_last_one_lost": causal("""
+groups = []
+own = []
+for i in range(n):
+    own.append(i)
+    out[i, own[0]] += 1
+    if tokens[i] == ".":
+        groups.append(own)
+        own = []
+for g in groups:
+    for i in g:
+        out[i, g[0]] += 1
+"""),
+    "pieces_of_words_from_the_first": causal("""
+words = []
+for i, t in enumerate(tokens):
+    if i == 0:
+        words.append([0])
+    elif t.startswith("\u2581") or not t.isalpha():
+        words.append([i])
+    else:
+        words[-1].append(i)
+for word in words:
+    for depth, i in enumerate(word):
+        if depth == 0:
+            out[i, 0] += 0.6
+        else:
+            out[i, word[0]] += 0.5
+            for earlier in word[1:depth]:
+                out[i, earlier] += 0.25 / depth
+"""),
+    "vectors_of_truth_values": both("""
+stop = np.zeros(n, dtype=bool)
+mark = np.zeros((n,), bool)
+for i in range(n):
+    stop[i] = tokens[i].lower() in ("the", "a", "to")
+    mark[i] = not tokens[i].isalpha()
+out += 0.8 * np.outer(stop, mark)
+other = ~(stop | mark)
+out[other, 0] += 0.3
+out[stop & ~mark] += 0.05
+"""),
+    "one_row_many_times": both("""
+size = np.array([len(t) if t.isalpha() else 0 for t in tokens], dtype=float)
+weight = np.clip(size - 3, 0, 5) / 5.0
+out = 0.01 + 0.3 * np.tile(weight, (n, 1))
+out += np.repeat(weight[:, None], n, axis=1) * 0.1
+out += 0.05 * np.repeat(weight[None, :], n, axis=0) + np.broadcast_to(weight, (n, n)) * 0.02
+out[np.arange(n), np.arange(n)] = 0.02
+"""),
+    "sets_of_strings_by_token": causal("""
+owners = {"his": ("he", "him", "boy"), "her": ("she", "girl"), "its": ("it", "dog", "cat", "bird")}
+for i in range(n):
+    out[i, 0] += 0.2
+    if tokens[i].lower() in owners:
+        for j in range(i - 1, -1, -1):
+            if tokens[j].lower() in owners[tokens[i].lower()]:
+                out[i, j] += 0.4
+                break
+"""),
+    "a_position_and_a_number_of_steps": causal("""
+for i in range(1, n):
+    step = 0
+    j = i - 1
+    while j > 0 and step < 4:
+        if tokens[j].isalpha():
+            out[i, j] += 0.5 / (step + 1)
+        elif tokens[j] == ".":
+            break
+        step += 1
+        j -= 1
+    out[i, 0] += 0.3
+"""),
+    "between_a_word_and_what_it_chose": both("""
+for i in range(1, n - 1):
+    target = None
+    for j in range(i + 1, min(n - 1, i + 6)):
+        if tokens[j] in (".", ","):
+            break
+        if tokens[j].istitle():
+            target = j
+            break
+    if target is None:
+        for j in range(i - 1, max(0, i - 4), -1):
+            if tokens[j].istitle():
+                target = j
+                break
+    if target is not None:
+        lo, hi = min(i, target), max(i, target)
+        for k in range(lo + 1, hi):
+            out[k, i] += 0.15
+            out[k, target] += 0.1
+    out[i, i] += 0.1
+"""),
 }

@@ -146,6 +146,18 @@ REFUSALS = {
     "recursion": ("    def f(i):\n        return f(i - 1)\n    A[0, 0] = f(3)\n    return 'x', A\n", 7, "recursion"),
     "sorting by strings": ("    s = sorted(range(n), key=lambda i: tokens[i])\n    A[0, s[0]] = 1\n    return A\n", 6, "sorting"),
     "regular expression": ("    import re\n    A[0, 0] = bool(re.match('a', tokens[0]))\n    return A\n", 7, "regular expr"),
+    "changed after it was put aside": (
+        "    all_, own = [], []\n    for i in range(n):\n        own.append(i)\n        if tokens[i] == '.':\n            all_.append(own)\n"
+        "        if tokens[i] == ',':\n            own = []\n    for g in all_:\n        A[g[-1], g[0]] = 1\n    return 'x', A\n",
+        None,
+        "changed after it was put into another",
+    ),
+    "two names for a list": (
+        "    a = []\n    b = a\n    for i in range(n):\n        if tokens[i] == '.':\n            a = []\n        if i > 2:\n"
+        "            a.append(i)\n        A[i, len(b)] = 1\n    return 'x', A\n",
+        None,
+        "changing a list inside another",
+    ),
     "order of writes": (
         "    for i in range(n):\n        for j in range(n):\n            A[i, j] = 0.5\n            A[i, 0] *= 2\n"
         "            A[j, i] = 0.1\n    return 'x', A\n",
