@@ -147,8 +147,9 @@ REFUSALS = {
     "sorting by strings": ("    s = sorted(range(n), key=lambda i: tokens[i])\n    A[0, s[0]] = 1\n    return A\n", 6, "sorting"),
     "regular expression": ("    import re\n    A[0, 0] = bool(re.match('a', tokens[0]))\n    return A\n", 7, "regular expr"),
     "changed after it was put aside": (
-        "    all_, own = [], []\n    for i in range(n):\n        own.append(i)\n        if tokens[i] == '.':\n            all_.append(own)\n"
-        "        if tokens[i] == ',':\n            own = []\n    for g in all_:\n        A[g[-1], g[0]] = 1\n    return 'x', A\n",
+        "    all_, own = [], []\n    for i in range(n):\n        own.append(i)\n"
+        "        if tokens[i] == '.':\n            all_.append(own)\n        if tokens[i] == ',':\n            own = []\n"
+        "    for g in all_:\n        A[g[-1], g[0]] = 1\n    return 'x', A\n",
         None,
         "changed after it was put into another",
     ),
