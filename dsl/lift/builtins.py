@@ -7,15 +7,16 @@ from typing import Any
 from dsl.lift.ascending import joined_parts
 from dsl.lift.calls import Calls, _bounds, element_after
 from dsl.lift.dictionaries import dict_get
-from dsl.lift.elements import element, sliced
-from dsl.lift.guards import and_, compare, conjuncts, exists, if_
+from dsl.lift.elements import element, first_of, sliced
+from dsl.lift.guards import and_, compare, conjuncts, exists, if_, or_
 from dsl.lift.likeness import canonical
+from dsl.lift.machine import never
 from dsl.lift.order import precedes
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import constant, items_of, length, nonempty, rename_guard, renewed
 from dsl.lift.terms import ONE, ZERO, N, arith, extreme, num
 from dsl.lift.values import Arr, Dict, DictSlot, Item, Opaque, Over, RowView, S, Seq, high_of, low_of, number, rename, value_of
-from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
+from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Num, Range
 
 
 class Builtins(Calls):
@@ -114,8 +115,8 @@ class Builtins(Calls):
         return self.refuse("a range that reaches beyond the text")
 
     def small_range(self, low: Expr, high: Expr, step: float) -> Seq | None:
-        if step == 1:
-            return self.list_range(low, arith("-", high, ONE), False)
+        if step > 0:
+            return self.list_range(low, arith("-", high, ONE), False, int(step))
         if step == -1:
             return self.list_range(arith("+", high, ONE), low, True)
         return None
@@ -272,6 +273,31 @@ class Builtins(Calls):
         nxt = rest(o)
         value = self.merge(exists(nxt), rename(o.value, {o.ranges[0].var: nxt}), end.value)
         return Seq((Over(o.ranges, o.guard, (o.value, value), o.descending),))
+
+    def neighbours(self, seq: Seq) -> Seq:
+        """Pairs of an element and the next one, of lists one after the other: [0, *starts, n]."""
+        made: list[Item | Over] = []
+        after: Any = None  # the first element of what comes later, if `there` holds
+        there: Expr = FALSE
+        for s in reversed(seq.segments):
+            if isinstance(s, Item):
+                if s.cond != TRUE:
+                    self.refuse("zip of lists put together from several")
+                made.append(Item((s.value, after), there))
+                after, there = s.value, TRUE
+                continue
+            if len(s.ranges) != 1 or s.ranges[0].domain is not None or not seq.ordered:
+                self.refuse("zip of lists put together from several")
+            rest = element_after(self, s, self.var())
+            o = renewed(self, s)
+            nxt = rest(o)
+            follows = rename(o.value, {o.ranges[0].var: nxt})
+            value = follows if there == FALSE else self.merge(exists(nxt), follows, after)
+            made.append(Over(o.ranges, and_(o.guard, or_(exists(nxt), there)), (o.value, value), o.descending))
+            some = self.decide(nonempty(self, Seq((o,))))
+            after = first_of(self, o, False) if there == FALSE else self.merge(some, first_of(self, o, False), after)
+            there = or_(some, there)
+        return Seq(tuple(s for s in reversed(made) if not never(s)))
 
     def sliced_once(self, seq: Seq) -> Seq:
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any, ClassVar
 
+from dsl.lift.idioms import PAIRWISE
 from dsl.lift.machine import Conflict
 from dsl.lift.ranges import find
 from dsl.lift.sequences import items_of, rename_guard
@@ -71,6 +72,7 @@ class Calls(Subscripts):
         "np": Module("numpy"),
         "numpy": Module("numpy"),
         "math": Module("math"),
+        PAIRWISE: Builtin("itertools.pairwise"),
         "True": True,
         "False": False,
         "None": None,

@@ -263,6 +263,8 @@ class Containers(TextMethods):
                 return Seq(tuple(segments))
             case "pairwise":
                 seq = self.iterable(args[0])
+                if len(seq.segments) > 1 and items_of(seq) is None:
+                    return self.neighbours(seq)
                 return self.py_zip(seq, self.sliced_once(seq))
         return self.refuse(f"itertools.{name}")
 

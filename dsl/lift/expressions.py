@@ -10,7 +10,7 @@ from dsl.lift.guards import or_
 from dsl.lift.likeness import Poison
 from dsl.lift.machine import UNDEFINED, Conflict, conditional
 from dsl.lift.sequences import constant, items_of, plain
-from dsl.lift.values import Arr, Item, Later, Opaque, Over, Ref, Seq, kind_of
+from dsl.lift.values import Arr, Item, Later, Opaque, Over, Ref, Refusal, Seq, joined, kind_of
 from dsl.nodes import FALSE, TRUE, Expr
 
 
@@ -72,13 +72,30 @@ class Expressions(Assignments):
                 return self.dict_comprehension(key, value, generators)
             case ast.Lambda(args):
                 return self.function(node, args)
-            case ast.JoinedStr():
-                return Opaque("string")
+            case ast.JoinedStr(values):
+                return self.formatted(values)
             case ast.NamedExpr(target, value):
                 result = self.evaluate(value)
                 self.assign(target, result)
                 return result
         return self.refuse(f"an expression of this kind ({type(node).__name__.lower()})")
+
+    def formatted(self, values: list[ast.expr]) -> Any:
+        """f"{a}_{b}": strings one after the other; of anything else in it nothing can be told."""
+        parts: list[Any] = []
+        for v in values:
+            match v:
+                case ast.Constant(text):
+                    parts.append(text)
+                case ast.FormattedValue(ast.Name() | ast.Subscript() as inner, -1, None):
+                    try:
+                        parts.append(self.evaluate(inner))
+                    except Refusal:
+                        return Opaque("string")
+                case _:
+                    return Opaque("string")
+        made = joined(*parts)
+        return Opaque("string") if made is None else made
 
     def elements(self, nodes: list[ast.expr]) -> list[Any]:
         result: list[Any] = []

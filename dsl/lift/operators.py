@@ -10,7 +10,7 @@ from dsl.lift.guards import and_, not_, or_
 from dsl.lift.machine import Conflict
 from dsl.lift.sequences import combine_sets, constant, items_of
 from dsl.lift.terms import ONE, arith, neg
-from dsl.lift.values import Arr, DictSlot, Opaque, Seq, expr, kind_of, number, sort_of, value_of
+from dsl.lift.values import Arr, DictSlot, Joined, Opaque, Seq, expr, joined, kind_of, number, sort_of, value_of
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
 
@@ -65,7 +65,7 @@ class Operators(Conditions):
             return self.list_operation(op, ua, ub)
         if isinstance(ua, Opaque) or isinstance(ub, Opaque):
             return Opaque("string")
-        if sort_of(a) == "text" or sort_of(b) == "text":
+        if sort_of(a) == "text" or sort_of(b) == "text" or isinstance(a, Joined):
             return self.text_operation(op, a, b)
         if isinstance(op, ast.BitAnd | ast.BitOr | ast.BitXor) and sort_of(a) == sort_of(b) == "guard":
             x, y = expr(a), expr(b)
@@ -148,4 +148,6 @@ class Operators(Conditions):
             return a * b
         if isinstance(op, ast.Mod) and isinstance(a, str):
             return Opaque("string")
+        if isinstance(op, ast.Add) and (made := joined(a, b)) is not None:
+            return made
         return self.refuse("strings put together")

@@ -14,6 +14,7 @@ from dsl.lift.calls import ENVIRONMENT
 from dsl.lift.emit import Emitter
 from dsl.lift.finish import finished
 from dsl.lift.grouping import regrouped
+from dsl.lift.idioms import reworded
 from dsl.lift.machine import Conflict
 from dsl.lift.ranges import size_of
 from dsl.lift.terms import TooMuch, new_budget
@@ -48,7 +49,7 @@ class Lifter(Annotation):
 
 def lift(source: str) -> Lifted:
     """The program of a Python source: its last top-level function of two parameters. Raises Refusal."""
-    tree = regrouped(parse(source))
+    tree = regrouped(reworded(parse(source)))
     main = main_function(tree)
     lifter = Lifter()
     new_budget()

@@ -8,7 +8,7 @@ from dsl.lift.choosing import Choosing
 from dsl.lift.guards import if_
 from dsl.lift.sequences import constant, items_of
 from dsl.lift.terms import ZERO, neg, num
-from dsl.lift.values import Opaque, Ref, S, expr, value_of
+from dsl.lift.values import Opaque, Ref, S, expr, joined, value_of
 from dsl.nodes import FALSE, Call
 
 _TESTS = {"isalpha", "isalnum", "isdigit", "isnumeric", "isspace", "isupper", "islower", "istitle"}
@@ -22,7 +22,8 @@ class TextMethods(Choosing):
                 return Opaque("string")
             if name == "join":
                 known = args[0] if isinstance(args[0], tuple) else ()
-                return of.join(known) if all(isinstance(k, str) for k in known) and known else Opaque("string")
+                made = joined(*[p for k in known for p in (of, k)][1:]) if known else None
+                return Opaque("string") if made is None else made
             if name in ("center", "ljust", "rjust", "zfill", "expandtabs") or not hasattr(of, name) or name.startswith("_"):
                 self.refuse(f"the string method {name}")
             try:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from dsl.lift.guards import and_, compare, exists, guard_if, if_, member, not_
+from dsl.lift.guards import and_, compare, exists, guard_if, if_, member, not_, or_
 from dsl.lift.ranges import replace_names
 from dsl.lift.terms import MISSING, ONE, ZERO, N, arith, num
 from dsl.nodes import TRUE, Binary, Bool, Call, Expr, Name, Num, Range, Str, free_names
@@ -161,6 +161,13 @@ class Opaque:
     """An object that only flows into known functions: the sentence, the tokenizer, its encoding."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A string put together from others, which are told apart again in comparisons."""
+
+    parts: tuple[Any, ...]  # strings of the text, and strings between them that no token contains
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +341,7 @@ _KINDS = {
     "Arr": "array",
     "RowView": "row of a matrix",
     "Opaque": "object",
+    "Joined": "string put together from others",
     "Func": "function",
     "Builtin": "function",
     "Dict": "dictionary",
@@ -424,6 +432,8 @@ def map_value(v: Any, change: Callable[[Expr], Expr]) -> Any:
             )
         case Dict(items, writes, factory):
             return Dict(tuple((k, map_value(x, change)) for k, x in items), tuple(map_value(w, change) for w in writes), factory)
+        case Joined(parts):
+            return Joined(tuple(map_value(x, change) for x in parts))
         case Sentence(word):
             return Sentence(change(word))
         case Builtin(name, of):
@@ -516,6 +526,8 @@ def equal(a: Any, b: Any) -> Expr:
         return is_none(b if a is None else a)
     if isinstance(a, tuple) and isinstance(b, tuple):
         return and_(*(equal(x, y) for x, y in zip(a, b, strict=True))) if len(a) == len(b) else Bool(False)
+    if isinstance(a, Joined) or isinstance(b, Joined):
+        return _equal_joined(a, b)
     if isinstance(a, Sentence) and isinstance(b, Sentence):
         return compare("==", Call("sentence", (a.word,)), Call("sentence", (b.word,)))
     sa, sb = sort_of(a), sort_of(b)
@@ -537,3 +549,39 @@ def equal(a: Any, b: Any) -> Expr:
     if sa != sb:
         return Bool(False)
     return compare("==", expr(a), expr(b))
+
+
+SEPARATING = frozenset(" \t\n|_~")  # what tokens do not contain, in practice; validation would show it
+
+
+def joined(*parts: Any) -> Joined | str | None:
+    """Strings one after the other; None where something else is among them."""
+    flat: list[Any] = []
+    for part in (p for whole in parts for p in (whole.parts if isinstance(whole, Joined) else (whole,))):
+        if sort_of(part) != "text":
+            return None
+        if isinstance(part, str) and flat and isinstance(flat[-1], str):
+            flat[-1] += part
+        elif part != "":
+            flat.append(part)
+    return Joined(tuple(flat)) if any(isinstance(p, S) for p in flat) else "".join(flat)
+
+
+def _equal_joined(a: Any, b: Any) -> Expr:
+    """By the strings between separators."""
+    if isinstance(b, Joined) and not isinstance(a, Joined):
+        a, b = b, a
+    between = [p for p in a.parts if isinstance(p, str)]
+    alternate = all(isinstance(p, str) == (i % 2 == 1) for i, p in enumerate(a.parts)) and len(a.parts) % 2 == 1
+    if isinstance(b, str) and len(a.parts) == 2 and not between:
+        cuts = range(len(b) + 1)
+        return or_(*(and_(equal(a.parts[0], b[:i]), equal(a.parts[1], b[i:])) for i in cuts))
+    if alternate and all(set(p) <= SEPARATING for p in between):
+        if isinstance(b, Joined) and b.parts[1::2] == a.parts[1::2] and len(b.parts) == len(a.parts):
+            return and_(*(equal(x, y) for x, y in zip(a.parts[::2], b.parts[::2], strict=True)))
+        if isinstance(b, str) and len(set(between)) == 1:
+            pieces = b.split(between[0])
+            if len(pieces) != len(between) + 1:
+                return Bool(False)
+            return and_(*(equal(x, y) for x, y in zip(a.parts[::2], pieces, strict=True)))
+    raise Refusal(0, "comparing a string that is put together from others")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.guards import compare, default, if_, not_
+from dsl.lift.guards import and_, compare, default, if_, not_
 from dsl.lift.machine import UNDEFINED
 from dsl.lift.ranges import find, quantified, rename_in
 from dsl.lift.scans import Scans, climbing
 from dsl.lift.terms import ONE, ZERO, N, arith, extreme, from_linear, linear, num, whole
 from dsl.lift.values import CondEl, Over, S, Seq, number, sort_of, value_of
-from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Name, Range, free_names
+from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Name, Num, Range, free_names
 
 
 class Whiles(Scans):
@@ -192,16 +192,24 @@ class Whiles(Scans):
         r = Range(v, None if low == ZERO else low, None if high == arith("-", N, ONE) else high)
         return Seq((Over((r,), TRUE, S("number", Name(v)), step < 0),))
 
-    def list_range(self, low: Expr, high: Expr, descending: bool) -> Seq | None:
-        """range(len(positions)) as the positions, each with its number among them."""
-        size = arith("+", high, ONE)
-        if low != ZERO or not isinstance(size, Aggregate) or size.kind != "count" or size.range.domain is not None:
+    def list_range(self, low: Expr, high: Expr, descending: bool, step: int = 1) -> Seq | None:
+        """range(len(positions)) as the positions, each with its number; range(2, len(positions) - 1, 2) as some of them."""
+        terms, rest = linear(arith("+", high, ONE))
+        (size, times), *more = terms.items() or ((ZERO, 0.0),)
+        if more or times != 1 or rest > 0 or not isinstance(low, Num) or low.value < 0:
+            return None
+        if not isinstance(size, Aggregate) or size.kind != "count" or size.range.domain is not None:
             return None
         v, w = self.var(), self.var()
         guard = rename_in(size.guard if size.guard is not None else TRUE, {size.range.var: Name(v)})
         before = Range(w, size.range.low, arith("-", Name(v), ONE))
-        rank = quantified("count", before, rename_in(guard, {v: Name(w)}))
-        return Seq((Over((Range(v, size.range.low, size.range.high),), guard, S("number", rank), descending),))
+        after = Range(w, arith("+", Name(v), ONE), size.range.high)
+        other = rename_in(guard, {v: Name(w)})
+        rank = quantified("count", before, other)
+        chosen = and_(guard, _at_least(int(low.value), before, other), _at_least(int(-rest), after, other))
+        if step != 1:
+            chosen = and_(chosen, compare("==", arith("%", rank, num(step)), num(low.value % step)))
+        return Seq((Over((Range(v, size.range.low, size.range.high),), chosen, S("number", rank), descending),))
 
     def check_step(self, new: Any, old: Any, step: int) -> None:
         if (
@@ -243,6 +251,13 @@ class Whiles(Scans):
             start = number(self.lookup(x))
             self.bind(x, value_of("number", arith("+", start, arith("*", num(c), steps))))
         return True
+
+
+def _at_least(number: int, within: Range, guard: Expr) -> Expr:
+    """So many elements of the range, or more."""
+    if number <= 1:
+        return quantified("any", within, guard) if number else TRUE
+    return compare(">=", quantified("count", within, guard), num(number))
 
 
 def far_limit(test: ast.expr) -> bool:

@@ -2141,4 +2141,69 @@ for i in range(1, n - 1):
             out[k, target] += 0.1
     out[i, i] += 0.1
 """),
+    "all_neighbours_in_a_list": causal("""
+commas = [i for i, t in enumerate(tokens) if t == ","]
+for k in range(len(commas) - 1):
+    out[commas[k + 1], commas[k]] += 1
+for k in range(1, len(commas)):
+    out[commas[k], commas[k - 1]] += 0.5
+for i in range(n):
+    out[i, i] += 0.1
+"""),
+    "opening_and_closing_marks": causal("""
+marks = [i for i, t in enumerate(tokens) if t == '"']
+for a, b in zip(marks[::2], marks[1::2]):
+    out[b, a] += 1
+    for i in range(a + 1, b):
+        out[i, a] += 0.5
+for k in range(0, len(marks) - 1, 2):
+    out[marks[k + 1], marks[k]] += 0.25
+for i in range(n):
+    out[i, i] += 0.3
+"""),
+    "the_last_four": causal("""
+recent = []
+capitals = []
+for i, t in enumerate(tokens):
+    for r, j in enumerate(reversed(recent)):
+        out[i, j] += 0.5 ** (r + 1)
+    for j in capitals:
+        out[i, j] += 0.2
+    recent.append(i)
+    if len(recent) > 4:
+        recent.pop(0)
+    if t.istitle():
+        capitals.append(i)
+        capitals = capitals[-2:]
+    out[i, i] += 0.1
+"""),
+    "pairs_of_tokens_as_one_string": causal("""
+seen = {}
+for i in range(1, n):
+    pair = tokens[i - 1] + " " + tokens[i]
+    if pair in seen:
+        out[i, seen[pair]] += 1
+    seen[pair] = i
+    for j in range(1, i):
+        if f"{tokens[j - 1]}|{tokens[j]}" == f"{tokens[i - 1]}|{tokens[i]}":
+            out[i, j] += 0.5
+        if " ".join([tokens[j - 1].lower(), tokens[j]]) in ("the cat", "the dog"):
+            out[i, j] += 0.25
+        if tokens[j - 1] + tokens[j] == "didn":
+            out[i, j] += 0.125
+    out[i, i] += 0.2
+out[0, 0] = 1
+"""),
+    "pieces_between_bounds": both("""
+stops = [i for i, t in enumerate(tokens) if t in {".", "!", "?"}]
+edges = [-1] + stops + [n - 1]
+for a, b in zip(edges, edges[1:]):
+    for i in range(a + 1, b + 1):
+        out[i, a + 1] += 1
+        out[i, b] += 0.5
+bounds = [0] + [i + 1 for i, t in enumerate(tokens) if t in ".!?"] + [n]
+for a, b in zip(bounds[:-1], bounds[1:]):
+    for i in range(a, b):
+        out[i, a:b] += 0.25
+"""),
 }
