@@ -219,9 +219,8 @@ class HandedOn(Restarts):
         begun = [value_at_element(self, loop, v, ran.var) for v in start or []]
         group = Seq((*(Item(v) for v in begun), members))
         if len(begun) == 1 and begun[0] == value_at_element(self, loop, rest.value.value, ran.var):
-            either = at_element(
-                self, loop, and_(loop.guard, or_(first.cond, rest.cond)), r
-            )  # none but s begins a list up to the end
+            # either: up to the end none but s begins a list
+            either = at_element(self, loop, and_(loop.guard, or_(first.cond, rest.cond)), r)
             group = Seq((Over((Range(r, s, end),), either, members.value),))
         return Over((ran,), and_(guard, at_element(self, loop, first.cond, ran.var)), group)
 

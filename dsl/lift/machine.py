@@ -393,11 +393,10 @@ def conditional_on(segment: Item | Over, guard: Expr) -> Item | Over:
 
 def joined_guard(cond: Expr, a: Expr, b: Expr) -> Expr:
     """a if cond else b, in which what both ask stays as it is."""
-    asked = conjuncts(b)
-    both = [p for p in conjuncts(a) if p in asked]
-    return and_(
-        *both, either_guard(cond, and_(*(p for p in conjuncts(a) if p not in both)), and_(*(p for p in asked if p not in both)))
-    )
+    mine, others = conjuncts(a), conjuncts(b)
+    both = [p for p in mine if p in others]
+    left, right = (and_(*(p for p in parts if p not in both)) for parts in (mine, others))
+    return and_(*both, either_guard(cond, left, right))
 
 
 def either_guard(cond: Expr, a: Expr, b: Expr) -> Expr:

@@ -47,8 +47,7 @@ class Proposal:
     """One program of an answer, or why there is none.
 
     status: lifted (Python, validated), parsed (the language), refused (cannot be lifted), differs (lifted wrongly), failed
-    (does not run), unusable (no program). program is set for lifted and parsed ones; refused Python can still run as an
-    opaque program.
+    (does not run), unusable (no program). program is set for lifted and parsed ones.
     """
 
     head: tuple[int, int]
