@@ -30,12 +30,16 @@ from dsl.lift.values import (
     kind_of,
     low_of,
     number,
+    rename,
     sort_of,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Or
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or
 
 _COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+
+
+FEW = 8  # elements of slices that are compared one by one
 
 
 class Conditions(Expressions):
@@ -242,6 +246,23 @@ class Conditions(Expressions):
                 segments.append(Over(s.ranges, and_(s.guard, expr(t.value)), s.value, s.descending))
         return Seq(tuple(segments), seq.is_set, seq.ordered)
 
+    def equal_slices(self, a: Over, b: Over) -> Expr | None:
+        """tokens[i - 2:i] == tokens[j - 2:j]: as many elements on both sides, a few."""
+        sizes = []
+        for o in (a, b):
+            r = o.ranges[0]
+            if len(o.ranges) != 1 or r.domain is not None or o.guard != TRUE or o.descending:
+                return None
+            sizes.append(arith("-", arith("+", high_of(r), ONE), low_of(r)))
+        size = sizes[0]
+        if sizes[1] != size or not isinstance(size, Num) or not 0 <= size.value <= FEW:
+            return None
+        pairs = []
+        for i in range(int(size.value)):
+            x, y = (rename(o.value, {o.ranges[0].var: arith("+", low_of(o.ranges[0]), num(i))}) for o in (a, b))
+            pairs.append(equal(x, y))
+        return and_(*pairs)
+
     def equal_lists(self, a: Any, b: Any) -> Expr:
         def listed(v: Any) -> Any:
             return list(v) if isinstance(v, tuple) else v
@@ -251,6 +272,8 @@ class Conditions(Expressions):
         domains = [o.ranges[0].domain for o in overs if one_to_one(o)]
         if len(domains) == 2 and all(d is not None and d.name == "words" for d in domains):
             return not_(or_(self.some_beyond(a, b), self.some_beyond(b, a)))
+        if len(overs) == 2 and (one_by_one := self.equal_slices(*overs)) is not None:
+            return one_by_one
         if isinstance(a, Seq) and not (isinstance(b, Seq) and items_of(a) is not None):
             a, b = b, a
         known = a if isinstance(a, list) else items_of(a) if isinstance(a, Seq) else None

@@ -2206,4 +2206,13 @@ for a, b in zip(bounds[:-1], bounds[1:]):
     for i in range(a, b):
         out[i, a:b] += 0.25
 """),
+    "slices_of_tokens_that_are_equal": causal("""
+for i in range(n):
+    for j in range(2, i):
+        if i >= 2 and tokens[j - 2:j] == tokens[i - 2:i]:
+            out[i, j] += 1
+        if tokens[j:j + 2] != tokens[i:i + 2]:
+            out[i, j] += 0.25
+    out[i, i] += 0.1
+"""),
 }
