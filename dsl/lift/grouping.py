@@ -9,13 +9,82 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from dsl.lift.idioms import placed
+
 
 def regrouped(tree: ast.Module) -> ast.Module:
     """The source with every such pair of lists rewritten; as it is where anything else is done with them."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
+            node.body = _with_the_last_apart(node, node.body)
             node.body = _block(node, node.body)
     return ast.fix_missing_locations(tree)
+
+
+def _with_the_last_apart(function: ast.FunctionDef, body: list[ast.stmt]) -> list[ast.stmt]:
+    """`groups = [[]]`, `groups[-1].append(x)` and `groups.append([])` with the last list as a variable of its own.
+
+    Empty lists are left out, so the groups may only be gone through.
+    """
+    for at, node in enumerate(body):
+        match node:
+            case ast.Assign([ast.Name(whole)], ast.List([ast.List([])])):
+                pass
+            case _:
+                continue
+        loops = [i for i, s in enumerate(body) if isinstance(s, ast.For) and not s.orelse and _uses(s, whole)]
+        last = f"_last_of_{whole}"
+        rewriter = _LastApart(whole, last)
+        if not loops or loops[0] < at or _uses(function, last):
+            continue
+        loop = rewriter.visit(_copy(body[loops[0]]))
+        after = [s for s in body[loops[0] + 1 :] if not _drops_the_empty(s, whole)]
+        gone_through = sum(
+            isinstance(n, ast.For | ast.comprehension) and isinstance(n.iter, ast.Name) and n.iter.id == whole
+            for s in after
+            for n in ast.walk(s)
+        )
+        dropped = sum(_uses(s, whole) for s in body[loops[0] + 1 :] if s not in after)
+        if not rewriter.found or 1 + rewriter.found + gone_through + dropped != _uses(function, whole):
+            continue
+        begun = ast.parse(f"{whole} = []\n{last} = []").body
+        rest = ast.parse(f"if {last}:\n    {whole}.append({last})").body
+        begun, rest = [placed(s, node) for s in begun], [placed(s, node) for s in rest]
+        made = [*body[:at], *begun, *body[at + 1 : loops[0]], loop, *rest, *after]
+        return _with_the_last_apart(function, made)
+    return body
+
+
+def _drops_the_empty(node: ast.stmt, whole: str) -> bool:
+    """groups = [g for g in groups if g]"""
+    match node:
+        case ast.Assign([ast.Name(to)], ast.ListComp(ast.Name(kept), [ast.comprehension(ast.Name(each), ast.Name(of), [test], 0)])):
+            named = ast.unparse(test) in (each, f"len({each}) > 0", f"len({each})")
+            return to == of == whole and kept == each and named
+    return False
+
+
+class _LastApart(ast.NodeTransformer):
+    """Rewrites the loop; `found` counts what it knew of the groups."""
+
+    def __init__(self, whole: str, last: str) -> None:
+        self.whole, self.last, self.found = whole, last, 0
+
+    def visit_Expr(self, node: ast.Expr) -> list[ast.stmt] | ast.AST:
+        match node.value:
+            case ast.Call(ast.Attribute(ast.Name(self.whole), "append"), [ast.List([*begun])], []) if len(begun) <= 1:
+                self.found += 1
+                put_aside = ast.parse(f"if {self.last}:\n    {self.whole}.append({self.last})\n    {self.last} = []").body
+                added = [_call(self.last, value) for value in begun]
+                return [placed(s, node) for s in (*put_aside, *added)]
+        return self.generic_visit(node)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        if isinstance(node.value, ast.Name) and node.value.id == self.whole and ast.unparse(node.slice) == "-1":
+            self.found += 1
+            return ast.copy_location(ast.Name(self.last, node.ctx), node)
+        self.generic_visit(node)
+        return node
 
 
 def _block(function: ast.FunctionDef, body: list[ast.stmt]) -> list[ast.stmt]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from itertools import pairwise
+from typing import TypeVar
 
 PAIRWISE = "$pairwise"  # itertools.pairwise, whatever the program calls it
 _CHANGING = frozenset({"append", "extend", "insert", "appendleft", "pop", "popleft", "remove", "clear", "sort", "reverse"})
@@ -16,6 +17,17 @@ def reworded(tree: ast.Module) -> ast.Module:
             for name, most in _kept_short(node).items():
                 _LastFew(name, most).visit(node)
     return ast.fix_missing_locations(_Pairs().visit(tree))
+
+
+Placed = TypeVar("Placed", bound=ast.AST)
+
+
+def placed(made: Placed, like: ast.AST) -> Placed:
+    """All of what was made has the line of what it stands for, so that refusals name it."""
+    for n in ast.walk(made):
+        if isinstance(n, ast.stmt | ast.expr):
+            ast.copy_location(n, like)
+    return made
 
 
 class _Pairs(ast.NodeTransformer):
@@ -33,7 +45,7 @@ class _Pairs(ast.NodeTransformer):
                 [],
             ) if name == other:
                 pairs = f"[({name}[_k], {name}[_k + 1]) for _k in range(0, len({name}) - 1, 2)]"
-                return ast.copy_location(ast.parse(pairs, mode="eval").body, node)
+                return placed(ast.parse(pairs, mode="eval").body, node)
             case ast.Call(
                 ast.Name("zip"),
                 [
@@ -42,7 +54,7 @@ class _Pairs(ast.NodeTransformer):
                 ],
                 [],
             ) if name == other:
-                return ast.copy_location(ast.Call(ast.Name(PAIRWISE, ast.Load()), [ast.Name(name, ast.Load())], []), node)
+                return placed(ast.Call(ast.Name(PAIRWISE, ast.Load()), [ast.Name(name, ast.Load())], []), node)
         return node
 
 
@@ -111,4 +123,4 @@ class _LastFew(ast.NodeTransformer):
     def visit_Name(self, node: ast.Name) -> ast.expr:
         if node.id != self.name or not isinstance(node.ctx, ast.Load):
             return node
-        return ast.copy_location(ast.parse(f"{self.name}[-{self.most}:]", mode="eval").body, node)
+        return placed(ast.parse(f"{self.name}[-{self.most}:]", mode="eval").body, node)

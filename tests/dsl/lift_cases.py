@@ -2215,4 +2215,20 @@ for i in range(n):
             out[i, j] += 0.25
     out[i, i] += 0.1
 """),
+    "groups_whose_last_is_added_to": causal("""
+parts = [[]]
+for i, t in enumerate(tokens):
+    if t.istitle() and parts[-1]:
+        parts.append([i])
+    else:
+        parts[-1].append(i)
+    if t == ".":
+        parts.append([])
+parts = [p for p in parts if p]
+for p in parts:
+    for i in p:
+        out[i, p[0]] += 1
+        for j in p:
+            out[i, j] += 0.5
+"""),
 }
