@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from copy import deepcopy
 
 from dsl.lift.idioms import placed
 
@@ -17,7 +18,7 @@ def regrouped(tree: ast.Module) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             node.body = _with_the_last_apart(node, node.body)
-            node.body = _block(node, node.body)
+            node.body = _with_flags(node, node.body)
     return ast.fix_missing_locations(tree)
 
 
@@ -37,7 +38,7 @@ def _with_the_last_apart(function: ast.FunctionDef, body: list[ast.stmt]) -> lis
         rewriter = _LastApart(whole, last)
         if not loops or loops[0] < at or _uses(function, last):
             continue
-        loop = rewriter.visit(_copy(body[loops[0]]))
+        loop = rewriter.visit(deepcopy(body[loops[0]]))
         after = [s for s in body[loops[0] + 1 :] if not _drops_the_empty(s, whole)]
         gone_through = sum(
             isinstance(n, ast.For | ast.comprehension) and isinstance(n.iter, ast.Name) and n.iter.id == whole
@@ -87,14 +88,14 @@ class _LastApart(ast.NodeTransformer):
         return node
 
 
-def _block(function: ast.FunctionDef, body: list[ast.stmt]) -> list[ast.stmt]:
+def _with_flags(function: ast.FunctionDef, body: list[ast.stmt]) -> list[ast.stmt]:
     for at, loop in enumerate(body):
         if not isinstance(loop, ast.For) or loop.orelse:
             continue
         for whole, part in dict.fromkeys(_pairs(loop)):
             made = _rewritten(function, body, at, whole, part)
             if made is not None:
-                return _block(function, made)
+                return _with_flags(function, made)
     return body
 
 
@@ -131,7 +132,7 @@ def _rewritten(function: ast.FunctionDef, body: list[ast.stmt], at: int, whole: 
     if any(_uses(s, whole) or _uses(s, part) for s in after[: last[0]]):
         return None
     rewriter = _Rewriter(whole, part)
-    loop = rewriter.visit(_copy(body[at]))
+    loop = rewriter.visit(deepcopy(body[at]))
     # what is left of the list at hand in the loop: its use as a flag, and where it is set
     expected = sum(_uses(s, part) for s in (before[begun[0]], body[at], after[last[0]]))
     if not rewriter.clean or expected != _uses(function, part) or not rewriter.flushed:
@@ -254,9 +255,3 @@ def _adds_the_rest(node: ast.stmt, whole: str, part: str) -> bool:
 
 def _uses(node: ast.AST, name: str) -> int:
     return sum(isinstance(n, ast.Name) and n.id == name for n in ast.walk(node))
-
-
-def _copy(node: ast.stmt) -> ast.stmt:
-    import copy
-
-    return copy.deepcopy(node)

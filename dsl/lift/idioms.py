@@ -7,19 +7,19 @@ from collections import Counter
 from itertools import pairwise
 from typing import TypeVar
 
+Placed = TypeVar("Placed", bound=ast.AST)
+
 PAIRWISE = "$pairwise"  # itertools.pairwise, whatever the program calls it
 _CHANGING = frozenset({"append", "extend", "insert", "appendleft", "pop", "popleft", "remove", "clear", "sort", "reverse"})
 
 
 def reworded(tree: ast.Module) -> ast.Module:
+    """The source with all of them rewritten."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             for name, most in _kept_short(node).items():
                 _LastFew(name, most).visit(node)
     return ast.fix_missing_locations(_Pairs().visit(tree))
-
-
-Placed = TypeVar("Placed", bound=ast.AST)
 
 
 def placed(made: Placed, like: ast.AST) -> Placed:
