@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from dsl.lift.ascending import joined_parts
@@ -233,13 +234,8 @@ class Builtins(Calls):
 
     def with_next(self, seq: Seq, swapped: bool) -> Seq:
         """Pairs of an element and the next one, of a list with one filter."""
-        a = seq.segments[0]
-        assert isinstance(a, Over)
-        rest = element_after(self, a, self.var())
-        o = renewed(self, a)
-        nxt = rest(o)
-        pair = (o.value, rename(o.value, {o.ranges[0].var: nxt}))
-        return Seq((Over(o.ranges, and_(o.guard, exists(nxt)), pair[::-1] if swapped else pair, o.descending),))
+        pairs = self.neighbours(seq)
+        return Seq(tuple(replace(s, value=s.value[::-1]) for s in pairs.segments)) if swapped else pairs
 
     def shared_base(self, but_last: Seq, but_first: Seq) -> Seq | None:
         """The list x for which the first is x or x[:-1], and the second x[1:]: told from the second by leaving out a condition."""
@@ -268,11 +264,7 @@ class Builtins(Calls):
         following = Seq((*self.sliced_once(Seq((first,))).segments, end))
         if canonical(following) != canonical(Seq(seqs[1].segments)):
             return None
-        rest = element_after(self, first, self.var())
-        o = renewed(self, first)
-        nxt = rest(o)
-        value = self.merge(exists(nxt), rename(o.value, {o.ranges[0].var: nxt}), end.value)
-        return Seq((Over(o.ranges, o.guard, (o.value, value), o.descending),))
+        return self.neighbours(Seq((first, end)))
 
     def neighbours(self, seq: Seq) -> Seq:
         """Pairs of an element and the next one, of lists one after the other: [0, *starts, n]."""
