@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import re
 import warnings
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.errors import UsageError, UserError
+from harness.locate import Location, locate
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,8 +26,6 @@ if TYPE_CHECKING:
     from dsl.text import Text
     from harness.annotate import Annotator
 
-DEMO = Path(__file__).parent / "demo" / "model"
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 HEADS = re.compile(r"L(\d+)(?:H(\d+))?", re.IGNORECASE)
 MIN_TOKENS = 3  # a shorter text has no attention worth explaining
 VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache"}  # say nothing of the model
@@ -59,21 +59,21 @@ class Target:
 
 
 def load_target(spec: str, device: str = "cpu") -> Target:
-    """The target "demo", a folder, or a Hugging Face id. Raises UserError, one line, for what cannot be used."""
+    """The target of a name that `locate` knows. Raises UserError, one line, for what cannot be used."""
     import torch
 
     from harness.probe import PROBE, bears_padding, context_of, probed, windows_of
 
     _check_device(device)
     with quiet():
-        source, offline = _locate(spec)
-        config = _load(spec, "configuration", "AutoConfig", source, local_files_only=offline)
+        location = locate(spec)
+        config = _load(spec, "configuration", "AutoConfig", location)
         if getattr(config, "is_encoder_decoder", False):
             raise UserError(f"{spec}: an encoder-decoder model; give an encoder-only or a decoder-only one")
-        tokenizer = _load(spec, "tokenizer", "AutoTokenizer", source, local_files_only=offline)
+        tokenizer = _load(spec, "tokenizer", "AutoTokenizer", location)
         _set_up(tokenizer, spec)
-        model, lm_head, absent = _load_model(spec, source, offline, config)
-        model = model.float().eval().requires_grad_(False).to(device)
+        model, lm_head, absent = _load_model(spec, location, config)
+        model = (_plain(model) if location.gguf else model).float().eval().requires_grad_(False).to(device)
         model.config.use_cache = False  # whole texts in one pass
         context = context_of(config, model, tokenizer)
         probe = probed(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
@@ -188,33 +188,13 @@ def _check_device(device: str) -> None:
         raise UserError(f"--device {device}: no CUDA device is available here; give cpu")
 
 
-def _locate(spec: str) -> tuple[str, bool]:
-    """What to hand to from_pretrained, and whether to keep off the network."""
-    path = DEMO if spec == "demo" else Path(spec).expanduser()
-    if path.is_dir():
-        return str(path), True
-    if spec == "demo" or path.exists() or not HUB_ID.fullmatch(spec):
-        raise UserError(f"{spec}: no such model folder")
-    import huggingface_hub
-
-    try:
-        # Asked first because it answers at once; from_pretrained would try again for most of a minute.
-        huggingface_hub.HfApi().model_info(spec, timeout=10)
-    except huggingface_hub.errors.RepositoryNotFoundError as error:
-        raise UserError(f"{spec}: neither a folder here nor a model on the hub (or not one that you may read)") from error
-    except Exception:  # no network, in whichever way: what an earlier run downloaded can still be used
-        if not huggingface_hub.try_to_load_from_cache(spec, "config.json"):
-            raise UserError(f"{spec}: neither a folder here nor a downloaded model, and the hub cannot be reached") from None
-        return spec, True
-    return spec, False
-
-
-def _load(spec: str, what: str, auto: str, source: str, **options: Any) -> Any:
+def _load(spec: str, what: str, auto: str, location: Location, **options: Any) -> Any:
     """transformers.<auto>.from_pretrained, with every failure as one line that says `what` failed."""
     import transformers
 
     try:
-        return getattr(transformers, auto).from_pretrained(source, **options)
+        with redirect_stderr(io.StringIO()) if location.gguf else nullcontext():  # a progress bar that no setting turns off
+            return getattr(transformers, auto).from_pretrained(location.source, **location.options, **options)
     except Exception as error:  # OSError, ValueError, RuntimeError, SafetensorError, KeyError …: damage has many shapes
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         raise UserError(f"{spec}: the {what} cannot be loaded ({reason[:200]})") from error
@@ -227,29 +207,46 @@ def _set_up(tokenizer: Any, spec: str) -> None:
     tokenizer.padding_side = tokenizer.truncation_side = "right"
 
 
-def _load_model(spec: str, source: str, offline: bool, config: Any) -> tuple[Any, bool, set[str]]:
+def _load_model(spec: str, location: Location, config: Any) -> tuple[Any, bool, set[str]]:
     """The model, whether it predicts tokens, and the names of weights that the checkpoint lacks and attention ignores."""
     import torch
 
     options: dict[str, Any] = {
-        "local_files_only": offline,
         "attn_implementation": "eager",
         "dtype": torch.float32,
         "output_loading_info": True,
+        **(_unpacked(config) if location.gguf else {}),
     }
     auto = _auto_class(config)
     if auto:
-        model, info = _load(spec, "model", auto, source, **options)
+        model, info = _load(spec, "model", auto, location, **options)
         prefix = f"{model.base_model_prefix}."
         if not info["missing_keys"]:
             return model, True, set()
         if all(key.startswith(prefix) for key in info["missing_keys"]):
             raise _incomplete(spec, info["missing_keys"])
-    model, info = _load(spec, "model", "AutoModel", source, **options)
+    model, info = _load(spec, "model", "AutoModel", location, **options)
     missing = {key for key in info["missing_keys"] if "pooler" not in key}  # a pooler comes after all attention
     if missing:
         raise _incomplete(spec, missing)
     return model, False, set(info["missing_keys"])
+
+
+def _unpacked(config: Any) -> dict[str, Any]:
+    """Options under which a GGUF file gives a plain model: its configuration, not read twice, and weights that are not packed."""
+    import transformers
+
+    known = getattr(transformers, "GgufConfig", None)  # before it, weights were always unpacked
+    return {"config": config, **({"quantization_config": known(dequantize=True)} if known else {})}
+
+
+def _plain(model: Any) -> Any:
+    """The model of a GGUF file as it would be saved and loaded again, so that both have one fingerprint."""
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    model.hf_quantizer = None
+    model.config.architectures = model.config.architectures or [type(model).__name__]
+    return model
 
 
 def _auto_class(config: Any) -> str | None:

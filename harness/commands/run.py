@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from search.llm.start import Opened
 
 PROPOSERS = ("library", "grammar", "llm")
-TARGET_HELP = "demo (default), a Hugging Face id, or a model folder"
+TARGET_HELP = "demo (default), a Hugging Face id (ID:FILE.gguf for a GGUF file of it), a model folder, or a .gguf file"
 TEXT_HELP = "demo (default), a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id"
 
 
