@@ -21,14 +21,14 @@ __all__ = ["LARGEST", "evaluate", "value", "weights_of"]
 
 def evaluate(program: Program, batch: Batch) -> np.ndarray:
     """(B, Q, K) float32: the program's attention pattern on every text, each row summing to 1 or 0, zero where masked."""
-    from dsl.kernels import finish
+    from dsl.kernels import BLOCK, finish
     from dsl.plan import plan
 
     settled = program in batch.met  # met again: what the texts alone decide about cells is worth keeping
     batch.met.add(program)
     prepared = plan(program, settled)
     weights = _run(prepared, batch, prepared.whole)
-    finish(weights, batch.lengths, batch.reach, prepared.whole)
+    finish(weights, batch.lengths, batch.reach, prepared.whole, np.empty(BLOCK, np.float32))
     return weights
 
 

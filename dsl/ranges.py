@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dsl.values import State
 
 LARGEST_KEY = 1 << 14  # whole numbers up to here are looked up in a table
+EXACT = 2.0**40  # whole numbers up to here have the same sum in any order, which in a matrix product is the library's
 AXIS_CELLS = 1 << 24  # the largest array with an axis for the range variable; beyond it the range is looped over
 
 
@@ -246,6 +247,8 @@ def _product(kind: str, over: Range, guard: Expr, number: Expr | None, limits: A
         factors.append(part.astype(np.float64 if number is not None else np.float32))
     if number is not None:
         values = np.nan_to_num(inner.value(number), nan=0.0)
+        if not ((values == np.floor(values)) & (abs(values) < EXACT)).all():
+            return None
         which = 1 if values.shape[-1] > 1 else 0
         factors[which] = factors[which] * values
     batch, n = len(state.batch), state.batch.size
@@ -282,7 +285,7 @@ def _with_axis(kind: str, over: Range, guard: Expr, number: Expr | None, limits:
         case "count":
             return holds.sum(0, dtype=np.float64)
         case "sum":
-            return np.where(holds, values, 0.0).sum(0)
+            return _total(np.where(holds, values, 0.0))
         case "first" | "last":
             out_of_reach = np.inf if kind == "first" else -np.inf
             found = np.where(holds, where, out_of_reach)
@@ -290,6 +293,14 @@ def _with_axis(kind: str, over: Range, guard: Expr, number: Expr | None, limits:
     reach = np.where(holds, values, np.inf if kind == "min" else -np.inf)
     extreme = reach.min(0) if kind == "min" else reach.max(0)
     return np.where(np.isfinite(extreme), extreme, np.nan)
+
+
+def _total(terms: np.ndarray) -> np.ndarray:
+    """The sum over the first axis, one term after another: the same bits whatever the array's shape."""
+    total = np.zeros(terms.shape[1:])
+    for term in terms:
+        total += term
+    return total
 
 
 def _found(found: np.ndarray, over: Range) -> np.ndarray:
@@ -301,13 +312,13 @@ def _found(found: np.ndarray, over: Range) -> np.ndarray:
 def _looped(kind: str, over: Range, guard: Expr, number: Expr | None, inside: np.ndarray, size: int, state: State) -> np.ndarray:
     """The same, one value of the variable at a time."""
     start = {"any": False, "all": True, "count": 0.0, "sum": 0.0, "first": np.inf, "min": np.inf}.get(kind, -np.inf)
-    result: Any = np.full((1,) * (3 + state.depth), start)
+    result: Any = np.full((1, 1, 1), start)
     sort = "number" if over.domain is None else "word"
     for v in range(size):
         within = inside[v] if inside.shape[0] > 1 else inside[0]
         if not within.any():
             continue
-        here = np.full((1,) * (3 + state.depth), v, np.float64 if sort == "number" else np.int32)
+        here = np.full((1, 1, 1), v, np.float64 if sort == "number" else np.int32)  # one value is no axis
         inner = state.bind(over.var, sort, here)
         holds = within & inner.value(guard)
         if kind in ("any", "all"):

@@ -50,7 +50,6 @@ _ARITHMETIC: dict[str, Callable[[Any, Any], Any]] = {
     "/": operator.truediv,
     "//": operator.floordiv,
     "%": operator.mod,
-    "**": operator.pow,
 }
 _COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
@@ -82,7 +81,11 @@ class State:
 
     def row(self) -> np.ndarray:
         """(B, Q, 1): the sums of the rows so far, masked cells included, padding not."""
-        return (self.weights * self.batch.valid[:, None, :]).sum(-1, keepdims=True, dtype=np.float64)
+        from dsl.kernels import row_sums
+
+        sums = np.zeros((*self.weights.shape[:2], 1))
+        row_sums(self.weights, self.batch.lengths, sums)
+        return sums
 
     def value(self, node: Expr) -> np.ndarray:
         free = free_names(node)
@@ -134,6 +137,10 @@ class State:
                 return self._call(node)
             case Neg(item):
                 return -self.value(item)
+            case Binary("**", left, right):
+                from dsl.scalar import power
+
+                return _finite(power(self.value(left), self.value(right)))
             case Binary(op, left, right):
                 return _finite(_ARITHMETIC[op](self.value(left), self.value(right)))
             case Compare(op, left, right):
@@ -192,9 +199,10 @@ class State:
         args = node.args
         match primitive.domain:
             case "number":
+                from dsl import scalar
+
                 values = [self.value(a) for a in args]
-                result = primitive.evaluate(*values, np)
-                return _finite(result)
+                return _finite(primitive.evaluate(*values, scalar))
             case "text":
                 wanted = [primitive.params[min(i, len(primitive.params) - 1)] for i in range(len(args))]
                 arrays = [self.as_text(a) if w == "text" else self.value(a) for a, w in zip(args, wanted, strict=True)]

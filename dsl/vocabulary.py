@@ -30,7 +30,7 @@ class Primitive:
       text      the strings (and numbers) themselves: evaluate(*strings)
       position  a text and a position in it: evaluate(text, i)
       word      a text and an index of a word in it: evaluate(text, w)
-      number    numpy arrays (or floats): evaluate(*arrays, xp) with xp = numpy or math-like module
+      number    numpy arrays (or floats): evaluate(*arrays, xp) with xp = dsl/scalar.py or math
       pair      a text and two positions: evaluate(text, i, j)
       range     a text and a word (or none): the words that a word variable runs over: evaluate(text, w)
       cell      known to the evaluators alone (weights, existence)

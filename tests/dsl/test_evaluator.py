@@ -1,5 +1,7 @@
 """The evaluator against its specification, the naive double loop of oracle.py."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from dsl import Batch, evaluate, parse
 from dsl.check import check
 from dsl.evaluator import weights_of
+from dsl.kernels import row_sums
 from dsl.nodes import Program
 from dsl.text import Text, plain_text
 from tests.dsl import oracle
@@ -113,3 +116,80 @@ def test_a_batch_that_forgets_gives_the_same(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("dsl.batch.KEPT_BYTES", 1)
     for _ in range(3):
         np.testing.assert_array_equal(evaluate(program, batch), expected)
+
+
+CHUNKS = st.sampled_from((0, 1, 40, 300, 1 << 24))
+
+
+def uneven(program: Program) -> Program:
+    """The program with constants whose sums depend on the order of the terms."""
+    return parse(re.sub(r"\b(0\.25|0\.5|0\.75|1\.5)\b", lambda m: str(round(float(m[0]) * 0.93, 3)), str(program)))
+
+
+def assert_same_bits(program: Program, several: list[Text], causal: bool, cells: int) -> None:
+    """The batch, ranges chunked by `cells`, gives what each text alone gives without chunks."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dsl.ranges.AXIS_CELLS", cells)
+        together = Batch(several, causal)
+        patterns = [evaluate(program, together) for _ in range(3)]  # new, met again, with all operands at hand
+    for b, text in enumerate(several):
+        (alone,) = evaluate(program, Batch([text], causal))
+        n = len(text)
+        for pattern in patterns:
+            assert pattern[b, :n, :n].tobytes() == alone.tobytes()
+
+
+@settings(max_examples=300)
+@given(programs(), st.lists(texts(13), min_size=1, max_size=4), st.booleans(), CHUNKS)
+def test_a_batch_gives_the_bits_of_text_by_text(program: Program, several: list[Text], causal: bool, cells: int) -> None:
+    assert_same_bits(uneven(program), several, causal, cells)
+
+
+@settings(max_examples=40)
+@given(programs(), st.lists(st.integers(1, 70), min_size=2, max_size=3), st.booleans(), st.sampled_from((5000, 1 << 24)))
+def test_long_texts_of_a_batch_give_their_own_bits(program: Program, sizes: list[int], causal: bool, cells: int) -> None:
+    several = [plain_text([TOKENS[(i * i + i // 7 + n) % len(TOKENS)] for i in range(n)]) for n in sizes]
+    assert_same_bits(uneven(program), several, causal, cells)
+
+
+NESTED = """
+when k == first(p: count(r < p: text(r) == text(q)) == 1 and text(p) == text(q)) add 1 | when dist == 0 add 0.5
+when k == last(p < q: any(r < p: text(r) == text(k) and r > dist)) add 1 | add 0.3 * sum(p < q: 0.1 * sum(r < p: 0.7 / (r + k + 1)))
+add 0.1 * max(p < q: sum(r <= p: 0.1 * k / (r + 1))) + 0.1 | add min(p: count(r > p: text(r) == text(q) and r != k))
+when all(p < q: any(r <= p: lower(r) == lower(p) and r <= k)) add 0.7 | add 0.1 * count(p: all(r < p: r < q - 2 or not same(text)))
+add 0.1 * sum(p <= q: length(p) / 7 if any(r < k: text(r) == text(p)) else 0.3) | when k == 0 add 0.1
+add 0.1 * sum(p: 0.1 * length(p) if text(p) == text(k) and p < q else 0) + 0.01 * sum(p <= q: 0.1 * p + 0.1)
+add 0.1 * count(p: count(r: count(s < r: text(s) == text(p)) == 1 and r < q) > 0 and p > k) | when dist == 0 add 1
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("source", NESTED)
+@pytest.mark.parametrize("cells", [0, 1, 50, 400, 3000])
+def test_chunked_ranges_within_ranges_equal_the_oracle(source: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = parse(source.replace("|", "\n"))
+    several = [LONG, plain_text(LONG.tokens[2:7]), plain_text(LONG.tokens[:1])]
+    monkeypatch.setattr("dsl.ranges.AXIS_CELLS", cells)
+    for pattern, text in zip(evaluate(program, Batch(several)), several, strict=True):
+        n = len(text)
+        np.testing.assert_allclose(pattern[:n, :n], oracle.pattern(program, text, True), atol=1e-6)
+    assert_same_bits(program, several, True, cells)
+
+
+@settings(max_examples=150)
+@given(programs(), st.lists(texts(), min_size=1, max_size=2), st.booleans(), st.sampled_from((0, 20, 100)))
+def test_chunked_ranges_equal_the_oracle(program: Program, several: list[Text], causal: bool, cells: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dsl.ranges.AXIS_CELLS", cells)
+        patterns = evaluate(program, Batch(several, causal))
+    for pattern, text in zip(patterns, several, strict=True):
+        n = len(text)
+        np.testing.assert_allclose(pattern[:n, :n], oracle.pattern(program, text, causal), atol=1e-5)
+
+
+def test_a_row_is_summed_as_numpy_sums_it() -> None:
+    rng = np.random.default_rng(0)
+    for n in (0, 1, 7, 8, 9, 17, 96, 127, 128, 129, 300, 520):
+        rows = rng.random((3, n))
+        out = np.zeros((1, 3, 1))
+        row_sums(rows[None], np.array([n]), out)
+        np.testing.assert_array_equal(out[0, :, 0], rows.sum(1))

@@ -22,6 +22,14 @@ def test_the_evaluator_gives_the_expected_pattern(golden: Golden) -> None:
 
 
 @EACH
+@pytest.mark.parametrize("cells", [0, 30])
+def test_the_evaluator_gives_it_with_ranges_in_chunks(golden: Golden, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dsl.ranges.AXIS_CELLS", cells)
+    (pattern,) = evaluate(parse(golden.program), Batch([golden.text], golden.causal))
+    np.testing.assert_allclose(pattern, golden.expected, atol=1e-6)
+
+
+@EACH
 def test_the_canonical_form_gives_the_expected_pattern(golden: Golden) -> None:
     program = simplify(parse(golden.program))
     (pattern,) = evaluate(program, Batch([golden.text], golden.causal))
