@@ -151,10 +151,11 @@ def _timed(work: Callable[..., Any], job: tuple[Any, ...]) -> Done:
 def own_programs(bench: Bench, programs: Sequence[Sequence[str]], short: bool = True) -> tuple[list[str], list[dict[str, float]]]:
     """Each head's program among those proposed for it, by the rule of a run, and its mean IoU on each split.
 
-    short: rules have a price where the median is too high, as in a run; without it each head has the program of most merit.
+    short: length has its price, as in a run; without it each head has the program that is best on the select texts.
     """
-    from dsl import parse
-    from search import finish, units
+    from dsl import parse, size
+    from search import units
+    from search.selection import PARSIMONY, elbow
 
     pool = [(h, p) for h, own in enumerate(programs) for p in dict.fromkeys(own)]
     iou = {split: np.zeros(len(pool)) for split in SPLITS}
@@ -162,11 +163,10 @@ def own_programs(bench: Bench, programs: Sequence[Sequence[str]], short: bool = 
         mine = [i for i, (at, _) in enumerate(pool) if at == h]
         for split in SPLITS:
             iou[split][mine] = units.score(bench.path, [pool[i][1] for i in mine], split, [head]).mean((1, 2))
-    rules = np.array([len(parse(p).rules()) for _, p in pool])
-    falls = np.maximum(0, iou["fit"] - iou["select"] - finish.SLACK)
-    merit = np.full((len(pool), len(bench.heads)), -np.inf)
-    merit[range(len(pool)), [h for h, _ in pool]] = iou["select"] - finish.OVERFIT * falls
-    chosen = finish.chosen(merit, rules) if short else merit.argmax(0)
+    sizes = np.array([size(parse(p)) for _, p in pool])
+    select = np.full((len(pool), len(bench.heads)), -np.inf)
+    select[range(len(pool)), [h for h, _ in pool]] = iou["select"]
+    chosen = elbow(select, sizes, PARSIMONY if short else 0)
     return [pool[i][1] for i in chosen], [{s: float(iou[s][i]) for s in SPLITS} for i in chosen]
 
 

@@ -10,21 +10,21 @@ from dsl.text import Text, Word
 if TYPE_CHECKING:
     from dsl.batch import Batch
     from dsl.canonical import simplify
-    from dsl.cost import complexity
     from dsl.evaluator import evaluate
     from dsl.parser import parse, parse_expression
     from dsl.python import to_module, to_python
     from dsl.sentences import english
+    from dsl.sizes import size
 
 # Loaded on first use: numpy and lark cost more than the rest of the package together.
 _LAZY = {
     "Batch": "dsl.batch",
-    "complexity": "dsl.cost",
     "english": "dsl.sentences",
     "evaluate": "dsl.evaluator",
     "parse": "dsl.parser",
     "parse_expression": "dsl.parser",
     "simplify": "dsl.canonical",
+    "size": "dsl.sizes",
     "to_module": "dsl.python",
     "to_python": "dsl.python",
 }
@@ -35,12 +35,12 @@ __all__ = [
     "Program",
     "Text",
     "Word",
-    "complexity",
     "english",
     "evaluate",
     "parse",
     "parse_expression",
     "simplify",
+    "size",
     "to_module",
     "to_python",
 ]

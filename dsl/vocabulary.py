@@ -1,4 +1,4 @@
-"""Every primitive of the language, once: name, sorts, meaning, evaluator, cost.
+"""Every primitive of the language, once: name, sorts, meaning, evaluator.
 
 The parser's names, the checker, the evaluators, the mutation operators, the English printer and the language section of the LLM
 prompt derive from `VOCABULARY`; adding a primitive is one entry here.
@@ -44,7 +44,6 @@ class Primitive:
     domain: Domain
     evaluate: Callable[..., Any]
     english: str
-    cost: float = 1.0
     variadic: bool = False  # the last parameter may be repeated
     optional: int = 0  # so many of the last parameters may be left out
 
@@ -106,8 +105,8 @@ def _text(name: str, meaning: str, evaluate: Callable[..., Any], english: str, r
     return Primitive(name, more.pop("params", ("text",)), result, meaning, "text", evaluate, english, **more)
 
 
-def _word(name: str, attribute: str, meaning: str, english: str, result: Sort = "text", cost: float = 1.0) -> Primitive:
-    return Primitive(name, ("word",), result, meaning, "word", lambda text, w: getattr(text.words[w], attribute), english, cost)
+def _word(name: str, attribute: str, meaning: str, english: str, result: Sort = "text") -> Primitive:
+    return Primitive(name, ("word",), result, meaning, "word", lambda text, w: getattr(text.words[w], attribute), english)
 
 
 def _number(
@@ -168,7 +167,7 @@ def _entries() -> Iterator[Primitive]:
 
     # strings
     yield _text("lower", "in lower case", str.lower, "{0} in lower case", "text")
-    yield _text("upper", "in upper case", str.upper, "{0} in upper case", "text", cost=1.5)
+    yield _text("upper", "in upper case", str.upper, "{0} in upper case", "text")
     for side, where in (("strip", "both ends"), ("lstrip", "the start"), ("rstrip", "the end")):
         yield _text(
             side,
@@ -186,7 +185,6 @@ def _entries() -> Iterator[Primitive]:
         "{0} with {1} replaced by {2}",
         "text",
         params=("text", "text", "text"),
-        cost=1.5,
     )
     yield _text(
         "slice",
@@ -196,7 +194,6 @@ def _entries() -> Iterator[Primitive]:
         "text",
         params=("text", "number", "number"),
         optional=1,
-        cost=1.5,
     )
     yield _text("length", "number of characters", lambda s: float(len(s)), "the length of {0}", "number")
     yield _text(
@@ -206,7 +203,6 @@ def _entries() -> Iterator[Primitive]:
         "the number of times {1} occurs in {0}",
         "number",
         params=("text", "text"),
-        cost=1.5,
     )
     yield _text(
         "startswith",
@@ -255,8 +251,8 @@ def _entries() -> Iterator[Primitive]:
     yield _word("dep", "dep", "dependency relation to the head", "the dependency relation of {0}")
     yield _word("lemma", "lemma", "lemma", "the lemma of {0}")
     yield _word("entity", "ent_type", "entity type", "the entity type of {0}")
-    yield _word("morph", "morph", "morphological features", "the morphology of {0}", cost=1.5)
-    yield _word("shape", "shape", "orthographic shape", "the shape of {0}", cost=1.5)
+    yield _word("morph", "morph", "morphological features", "the morphology of {0}")
+    yield _word("shape", "shape", "orthographic shape", "the shape of {0}")
     yield _word("is_stop", "is_stop", "is a stop word", "{0} is a stop word", "guard")
     yield _word("is_punct", "is_punct", "is punctuation for the annotator", "{0} is punctuation", "guard")
     yield _word("is_space", "is_space", "is white space for the annotator", "{0} is white space", "guard")
@@ -338,7 +334,6 @@ def _entries() -> Iterator[Primitive]:
         "pair",
         lambda text, i, j: float(text.similarity[i, j]),
         "the embedding similarity of {0} and {1}",
-        cost=2,
     )
     yield _text(
         "char_similarity",
@@ -347,16 +342,15 @@ def _entries() -> Iterator[Primitive]:
         "the character similarity of {0} and {1}",
         "number",
         params=("text", "text"),
-        cost=2,
     )
 
     # numbers
     yield _number("exp", "e to the power", lambda x, xp: xp.exp(x))
     yield _number("log", "natural logarithm", lambda x, xp: xp.log(x))
     yield _number("sqrt", "square root", lambda x, xp: xp.sqrt(x))
-    yield _number("tanh", "hyperbolic tangent", lambda x, xp: xp.tanh(x), cost=1.5)
-    yield _number("sin", "sine", lambda x, xp: xp.sin(x), cost=1.5)
-    yield _number("cos", "cosine", lambda x, xp: xp.cos(x), cost=1.5)
+    yield _number("tanh", "hyperbolic tangent", lambda x, xp: xp.tanh(x))
+    yield _number("sin", "sine", lambda x, xp: xp.sin(x))
+    yield _number("cos", "cosine", lambda x, xp: xp.cos(x))
     yield _number("abs", "absolute value", lambda x, xp: abs(x), english="the absolute value of {0}")
     yield _number("floor", "greatest whole number below", lambda x, xp: xp.floor(x), english="{0} rounded down")
     yield _number(
@@ -381,7 +375,6 @@ def _entries() -> Iterator[Primitive]:
         "cell",
         _unreachable,
         "the weight of the cell ({0}, {1})",
-        cost=2,
     )
     yield Primitive("exists", ("number",), "guard", "there is such a position or word", "cell", _unreachable, "{0} exists")
     yield Primitive(

@@ -87,7 +87,7 @@ def head_page(session: Session, record: dict[str, Any], stream: TextIO | None = 
     program = parse(record["program"])
     low, high = record["interval"]
     name, served = _name(record), record["library_program"]
-    title = f"{name}: {record['kind']}, {record['rules']} rules, complexity {record['complexity']:g}, by {record['proposer']}"
+    title = f"{name}: {record['kind']}, {record['rules']} rules, size {record['size']}, by {record['proposer']}"
     intervals = record.get("intervals", {"test": [low, high]})
     scores = [
         ("own program", *(_iou(record["iou"][s]) for s in SPLITS)),
@@ -95,14 +95,13 @@ def head_page(session: Session, record: dict[str, Any], stream: TextIO | None = 
         (f"library {served}", *(_iou(record["library_iou"][s]) for s in SPLITS)),
         (record["baseline"]["name"], "", *(_iou(record["baseline"][s]) for s in SPLITS[1:])),
     ]
-    front = [(f"{f['complexity']:g}", f["rules"], _iou(f["fit"]), _iou(f["select"]), f["proposer"]) for f in record["front"]]
+    front = [(f["size"], f["rules"], _iou(f["fit"]), _iou(f["select"]), f["proposer"]) for f in record["front"]]
     parts = [
         title,
         _program(record["program"]),
         "\n".join(line for i, sentence in enumerate(english(program), 1) for line in _hanging(f"{i}. ", sentence)),
         output.table(scores, ("IoU", *SPLITS), (False, True, True, True)),
-        "archive front\n"
-        + output.table(front, ("complexity", "rules", "fit", "select", "proposer"), (True, True, True, True, False)),
+        "archive front\n" + output.table(front, ("size", "rules", "fit", "select", "proposer"), (True, True, True, True, False)),
         _maps(session, record, maps.style_of(stream or sys.stdout)),
     ]
     return "\n\n".join(parts)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 ROUNDS = 3
 SURVIVORS = 8
 TEXTS = 16  # on which children are compared; survivors are fitted on all
-COMPLEXITY_PRICE = 2e-5  # IoU that a unit of complexity must be worth
+SIZE_PRICE = 1e-5  # IoU that a token of text must be worth, so that of equal programs the shorter one stays
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def evolve(
     """Descendants of `programs` for one head. others give rules for crossover. children: mutants made in all."""
     import numpy as np
 
-    from dsl import complexity, simplify
+    from dsl import simplify, size
     from search.fitting import fit_constants
     from search.incremental import IncrementalEvaluator
     from search.mutation import mutated
@@ -59,7 +59,7 @@ def evolve(
         if text in known:
             same_text += 1
         elif canonical.statements and len(canonical.rules()) <= max_rules:
-            known[text] = (evaluator.iou(program) - COMPLEXITY_PRICE * complexity(canonical), canonical, root)
+            known[text] = (evaluator.iou(program) - SIZE_PRICE * size(canonical), canonical, root)
 
     def survivors() -> list[tuple[Program, int]]:
         return [(p, root) for _, p, root in sorted(known.values(), key=lambda v: (-v[0], str(v[1])))[:SURVIVORS]]

@@ -16,10 +16,6 @@ if TYPE_CHECKING:
 
 PHASES = ("heads", "llm", "exchange", "share")
 CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
-TYPICAL_RULES = 9  # the median over heads is at most this; a head that gains much from more may have more
-RULE_PRICES = tuple(0.0005 * 1.25**i for i in range(24))  # IoU on `select` that a further rule must be worth
-OVERFIT = 0.5  # of the IoU by which `fit` exceeds `select` beyond SLACK is taken off
-SLACK = 0.01
 RESAMPLES = 2000  # of the texts, for intervals
 
 
@@ -88,9 +84,10 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     """
     import numpy as np
 
-    from dsl import complexity, parse
+    from dsl import parse, size
     from search import patterns
     from search.cover import curve, held_out
+    from search.selection import elbow, front
     from search.swaps import improved
 
     pool, counts = gather(folder, PHASES, plan)
@@ -104,11 +101,10 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
         raise ValueError("no program was found; give the run more time")
     parsed = [parse(p) for p in pool.programs]
     rules = np.array([len(p.rules()) for p in parsed])
-    cost = np.array([complexity(p) for p in parsed])
-    merit = iou["select"][:count] - OVERFIT * np.maximum(0, iou["fit"][:count] - iou["select"][:count] - SLACK)
-    own = chosen(merit, rules)
+    sizes = np.array([size(p) for p in parsed])
+    own = elbow(iou["select"][:count], sizes)
     texts = {split: per_text(folder, [programs[p] for p in own], split, plan, executor) for split in SPLITS}  # (H, T)
-    steps = curve(iou["select"][:count], plan.library_size, cost)
+    steps = curve(iou["select"][:count], plan.library_size, sizes)
     library = improved(iou["select"][:count], steps[-1].chosen)
     served = [library[i] for i in iou["select"][list(library)].argmax(0)]
     columns = range(len(plan.heads))
@@ -125,14 +121,13 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     for h in columns:
         p = int(own[h])
         best = max(range(len(baselines)), key=lambda b: iou["select"][count + b, h])
-        front = _front(iou["fit"][:count, h], cost)
         heads.append(
             {
                 "layer": place(h)[0],
                 "head": place(h)[1],
                 "program": pool.programs[p],
                 "rules": int(rules[p]),
-                "complexity": float(cost[p]),
+                "size": int(sizes[p]),
                 "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
                 "iou": three(p, h),
                 "interval": interval(texts["test"][h]),
@@ -152,12 +147,12 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
                     {
                         "program": pool.programs[i],
                         "rules": int(rules[i]),
-                        "complexity": float(cost[i]),
+                        "size": int(sizes[i]),
                         "fit": digits(iou["fit"][i, h]),
                         "select": digits(iou["select"][i, h]),
                         "proposer": pool.proposers[i],
                     }
-                    for i in front
+                    for i in front(iou["fit"][:count, h], sizes)
                 ],
             }
         )
@@ -166,7 +161,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
         {
             "programs": pool.programs,
             "proposers": pool.proposers,
-            "complexity": [float(c) for c in cost],
+            "sizes": sizes.tolist(),
             "heads": [place(h) for h in columns],
         },
     )
@@ -176,13 +171,14 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
         "mean_iou": {split: digits(iou[split][own, list(columns)].mean()) for split in SPLITS},
         "interval": interval(texts["test"].mean(0)),
         "median_rules": float(np.median(rules[own])),
+        "median_size": float(np.median(sizes[own])),
         "library": [
             {
                 "id": names[p],
                 "program": pool.programs[p],
                 "heads": [place(h) for h in columns if served[h] == p],
                 "rules": int(rules[p]),
-                "complexity": float(cost[p]),
+                "size": int(sizes[p]),
                 "proposer": pool.proposers[p],
                 "root": pool.roots[p],
             }
@@ -203,17 +199,6 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     }
 
 
-def chosen(merit: np.ndarray, rules: np.ndarray) -> np.ndarray:
-    """(H,): the program of each head by merit (P, H), a rule costing the least price at which programs are short enough."""
-    import numpy as np
-
-    for price in RULE_PRICES:
-        own = (merit - price * rules[:, None]).argmax(0)
-        if np.median(rules[own]) <= TYPICAL_RULES:
-            break
-    return own
-
-
 def digits(x: Any) -> float:
     """Six digits: enough for any use, few enough to read."""
     return round(float(x), 6)
@@ -232,16 +217,3 @@ def kind(scores: np.ndarray, names: Sequence[str]) -> str:
     """The known pattern that a head resembles most, "mixed" if none reaches 0.2."""
     best = int(scores.argmax())
     return names[best] if scores[best] >= 0.2 else "mixed"
-
-
-def _front(iou: np.ndarray, cost: np.ndarray) -> list[int]:
-    """Programs that no cheaper one matches, cheapest first."""
-    import numpy as np
-
-    front: list[int] = []
-    best = -1.0
-    for p in np.lexsort((-iou, cost)):
-        if iou[p] > best + 1e-4:
-            front.append(int(p))
-            best = float(iou[p])
-    return front

@@ -14,7 +14,7 @@ from dsl.text import Text, from_data, to_data
 if TYPE_CHECKING:
     import numpy as np
 
-FORMAT = 1  # of the folder; another one is refused
+FORMAT = 2  # of the folder; another one is refused
 SPLITS = ("fit", "select", "test")
 
 
@@ -30,7 +30,7 @@ class RunFolder:
     texts/           the texts of each split as the target reads them, and their token similarities
     units/           results of finished units of work, one file each
     result.json      the outcome (heads, library, curve); the same bytes for the same settings
-    programs.json    every program, who proposed it, its complexity, and the names of the heads
+    programs.json    every program, who proposed it, its size, and the names of the heads
     scores.npy       (3, P, H) float32: mean IoU of every program with every head on fit, select and test
     timing.json      seconds by phase; differs from run to run
     """

@@ -23,7 +23,7 @@ def main(args: Namespace) -> int:
     else:
         for r in records:
             if r["ok"]:
-                print(f"# {r['file']}: {r['rules']} rules, complexity {r['complexity']:g}")
+                print(f"# {r['file']}: {r['rules']} rules, size {r['size']}")
                 print(r["program"])
                 print(*(f"#   {sentence}" for sentence in english(r["parsed"])), sep="\n")
             else:
@@ -32,8 +32,8 @@ def main(args: Namespace) -> int:
 
 
 def check_file(path: Path) -> dict[str, Any]:
-    """The record of one file: ok, canonical program, rules, complexity; or line, column and reason."""
-    from dsl import LanguageError, complexity, parse, simplify
+    """The record of one file: ok, canonical program, rules, size; or line, column and reason."""
+    from dsl import LanguageError, parse, simplify, size
 
     try:
         program = simplify(parse(read(path)))
@@ -44,7 +44,7 @@ def check_file(path: Path) -> dict[str, Any]:
         "ok": True,
         "program": str(program),
         "rules": len(program.rules()),
-        "complexity": complexity(program),
+        "size": size(program),
         "parsed": program,
     }
 

@@ -25,7 +25,7 @@ def main(args: Namespace) -> int:
     outcome_of(session)  # refuses a run that has not finished
     pool = session.folder.read("programs.json")
     _, select, test = session.folder.read_array("scores.npy")
-    cost = np.array(pool["complexity"])
+    cost = np.array(pool["sizes"])
     cover = exact(select, args.size, args.seconds) if args.exact else greedy(select, args.size, cost)
     steps = curve(select, args.size, cost)
     result = {

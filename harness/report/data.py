@@ -46,7 +46,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "head": r["head"],
                 "program": p,
                 "rules": r["rules"],
-                "complexity": r["complexity"],
+                "size": r["size"],
                 "kind": r["kind"],
                 "iou": r["iou"],
                 "intervals": r.get("intervals") or {"test": r["interval"]},
@@ -56,7 +56,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "baseline": r["baseline"],
                 "proposer": r["proposer"],
                 "llm": llm.get("heads", {}).get(f"L{r['layer']}H{r['head']}"),
-                "front": [[f["complexity"], f["fit"], f["select"], f["rules"], f["proposer"]] for f in r["front"]],
+                "front": [[f["size"], f["fit"], f["select"], f["rules"], f["proposer"]] for f in r["front"]],
                 "front_programs": packed_programs([f["program"] for f in r["front"]]),
             }
             for p, r in zip(own, records, strict=True)

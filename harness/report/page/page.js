@@ -13,7 +13,7 @@ function openHead(i) {
   $("head-kind").style.background = kindOf.get(h.kind).paint;
   $("head-kind").style.color = inkOn(kindOf.get(h.kind).paint);
   $("head-line").textContent =
-    `${plural(h.rules, "rule")}, complexity ${h.complexity}, proposed by: ${h.proposer}. Best simple pattern: ${h.baseline.name}.` +
+    `${plural(h.rules, "rule")}, size ${h.size}, proposed by: ${h.proposer}. Best simple pattern: ${h.baseline.name}.` +
     (h.llm ? ` Language models: ${plural(h.llm.calls, "call")}, ${plural(h.llm.tokens, "token")}${h.llm.usd === null ? "" : `, $${fixed(h.llm.usd, 2)}`}.` : "");
   const row = (label, value, more) => el("tr", {}, el("th", { scope: "row" }, label),
     ...SPLITS.flatMap((s) => [el("td", {}, fixed(value[s])), el("td", { class: "interval" }, between(more && more[s]))]));
@@ -50,23 +50,23 @@ function matrixLegend() {
 async function openFront() {
   const h = head(), points = h.front;
   const top = Math.max(...points.flatMap(([, fit, select]) => [fit, select]), h.iou.select);
-  const right = Math.max(...points.map(([c]) => c), h.complexity);
-  const chosen = [[h.complexity, h.iou.select, `chosen: complexity ${h.complexity}, IoU on select ${fixed(h.iou.select)}`]];
+  const right = Math.max(...points.map(([c]) => c), h.size);
+  const chosen = [[h.size, h.iou.select, `chosen: size ${h.size}, IoU on select ${fixed(h.iou.select)}`]];
   const programs = JSON.parse(new TextDecoder().decode(await inflate(h.front_programs)));
   if (h !== head()) return; // another head was opened meanwhile
   const pick = (i) => {
-    const [complexity, fit, select, rules, proposer] = points[i];
-    $("front-line").textContent = `Complexity ${complexity}, ${plural(rules, "rule")}, IoU ${fixed(fit)} on fit, ${fixed(select)} on select; proposed by: ${proposer}.`;
+    const [size, fit, select, rules, proposer] = points[i];
+    $("front-line").textContent = `Size ${size}, ${plural(rules, "rule")}, IoU ${fixed(fit)} on fit, ${fixed(select)} on select; proposed by: ${proposer}.`;
     showProgram($("front-program"), { lines: programs[i] });
     for (const dot of drawn.querySelectorAll("[data-point]")) dot.classList.toggle("chosen", dot.dataset.point === String(i));
   };
   const drawn = chart($("front-chart"), {
-    label: `Archive front of ${name(h)}: complexity against IoU`,
-    x: { label: "complexity", low: 0, high: right * 1.04 },
+    label: `Archive front of ${name(h)}: size against IoU`,
+    x: { label: "size", low: 0, high: right * 1.04 },
     y: { label: "IoU", low: 0, high: Math.min(1, Math.ceil(top * 10 + 0.2) / 10), format: (t) => t.toFixed(1) },
     series: [
-      { name: "fit", colour: "one", line: true, dots: true, pick: true, points: points.map(([c, fit, select]) => [c, fit, `complexity ${c}: IoU ${fixed(fit)} on fit, ${fixed(select)} on select`]) },
-      { name: "select", colour: "two", line: true, dots: true, points: points.map(([c, , select]) => [c, select, `complexity ${c}: IoU ${fixed(select)} on select`]) },
+      { name: "fit", colour: "one", line: true, dots: true, pick: true, points: points.map(([c, fit, select]) => [c, fit, `size ${c}: IoU ${fixed(fit)} on fit, ${fixed(select)} on select`]) },
+      { name: "select", colour: "two", line: true, dots: true, points: points.map(([c, , select]) => [c, select, `size ${c}: IoU ${fixed(select)} on select`]) },
       { name: "chosen program, on select", colour: "three", dots: true, points: chosen },
     ],
     pick,

@@ -43,7 +43,7 @@ NOTE = "test: 2 texts cut at 48 tokens"
 
 def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, replace=True, llm=True):
     """Writes the folder; returns it with what its matrices and scores are."""
-    from dsl import Batch, complexity, evaluate, parse
+    from dsl import Batch, evaluate, parse, size
     from dsl.text import plain_text
     from search.finish import interval
     from search.folder import SPLITS, RunFolder
@@ -97,7 +97,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
     library = ["previous token", "first token", "mixed"]
     records = []
     parsed = {kind: parse(program) for kind, program in PROGRAMS.items()}
-    front = sorted(PROGRAMS, key=lambda p: complexity(parsed[p]))
+    front = sorted(PROGRAMS, key=lambda p: size(parsed[p]))
     for h, kind in enumerate(kinds):
         program = parsed[kind]
         served = max(library, key=lambda p: iou["select", p, h].mean())
@@ -107,7 +107,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                 "head": h % heads,
                 "program": str(program),
                 "rules": len(program.rules()),
-                "complexity": complexity(program),
+                "size": size(program),
                 "kind": kind,
                 "iou": {s: round(float(iou[s, kind, h].mean()), 6) for s in SPLITS},
                 "interval": interval(iou["test", kind, h]),
@@ -120,7 +120,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                     {
                         "program": str(parsed[p]),
                         "rules": len(parsed[p].rules()),
-                        "complexity": complexity(parsed[p]),
+                        "size": size(parsed[p]),
                         "fit": round(float(iou["fit", p, h].mean()), 6),
                         "select": round(float(iou["select", p, h].mean()), 6),
                         "proposer": "grammar",
@@ -146,7 +146,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                     "program": str(parsed[p]),
                     "heads": [[r["layer"], r["head"]] for r in records if r["library_program"] == f"P{i + 1}"],
                     "rules": len(parsed[p].rules()),
-                    "complexity": complexity(parsed[p]),
+                    "size": size(parsed[p]),
                     "proposer": "grammar",
                 }
                 for i, p in enumerate(library)

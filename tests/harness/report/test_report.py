@@ -121,7 +121,7 @@ def test_a_page_of_144_heads_stays_under_5_mb(make, tmp_path):
     for record in outcome["heads"]:  # no program twice, long fronts
         record["program"], record["rules"] = distinct(rng, 6), 6
         record["front"] = [
-            {**record["front"][0], "program": distinct(rng, i + 2), "rules": i + 2, "complexity": 4.0 * i} for i in range(20)
+            {**record["front"][0], "program": distinct(rng, i + 2), "rules": i + 2, "size": 12 * i} for i in range(20)
         ]
     size = write_report(session, outcome, tmp_path / "report.html")
     assert size == (tmp_path / "report.html").stat().st_size < 5_000_000
