@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from difflib import get_close_matches
 
+from dsl.classes import NAMES
 from dsl.errors import LanguageError
 from dsl.nodes import (
     BUILTIN_NAMES,
@@ -39,6 +40,8 @@ from dsl.vocabulary import ALIASES, SAME_FEATURES, VOCABULARY, Sort
 Scope = Mapping[str, Sort]
 NO_NAMES: Scope = {}
 MAX_NODES = 50_000
+# Names that no variable may have. A class of words may share its name: start(k) is the class, start the variable.
+TAKEN = BUILTIN_NAMES | (VOCABULARY.keys() - NAMES)
 
 _SAID = {"number": "a number", "guard": "a guard", "text": "a text", "word": "a word", "words": "a range of words"}
 
@@ -59,7 +62,7 @@ def _check_statements(statements: tuple[Statement, ...], scope: Scope) -> None:
     for s in statements:
         match s:
             case Let(name, value):
-                if name in scope or name in BUILTIN_NAMES or name in VOCABULARY or name in OPERATIONS:
+                if name in scope or name in TAKEN or name in OPERATIONS:
                     raise _error(f"the name {name!r} is taken", s)
                 scope = {**scope, name: sort_of(value, scope)}
             case Block(guard, then, other):
@@ -185,7 +188,7 @@ def fits(sort: Sort, wanted: Sort, name: str = "") -> bool:
 
 
 def _range(over: Range, scope: Scope) -> tuple[Scope, Sort]:
-    if over.var in scope or over.var in BUILTIN_NAMES or over.var in VOCABULARY:
+    if over.var in scope or over.var in TAKEN:
         raise _error(f"the name {over.var!r} is taken", over)
     if over.domain is not None:
         check_arguments(over.domain, scope)

@@ -137,7 +137,7 @@ def clause(guard: Expr) -> str:
         case Member(item, values):
             return f"{noun_of(item)} is {listed([_quoted(v) for v in values], 'or')}"
         case Call(name, (first, *rest)) if VOCABULARY[name].result == "guard":
-            return _template(name, noun_of(first), rest)
+            return _template(name, _argument(name, first), rest)
         case Aggregate("any", over, inner):
             return f"there is {_element(over, inner, 'a')}"
         case Aggregate("all", over, inner):
@@ -189,9 +189,7 @@ def noun_of(node: Expr) -> str:
             first, *rest = args or (Num(0.0),)
             if name in ("min", "max"):
                 return f"the {'smallest' if name == 'min' else 'greatest'} of {listed([noun_of(a) for a in args])}"
-            if VOCABULARY[name].domain == "position" and not isinstance(first, Name):
-                return _template(name, position(first), rest)
-            return _template(name, noun_of(first), rest)
+            return _template(name, _argument(name, first), rest)
         case Neg(item):
             return f"−{_operand(item)}"
         case Binary(op, left, right):
@@ -206,6 +204,13 @@ def noun_of(node: Expr) -> str:
             what = {"sum": "sum", "min": "smallest", "max": "greatest"}[kind]
             return f"the {what} of {noun_of(value)} over each {_element(over, guard, '')[1:]} ({over.var})"
     return clause(node)
+
+
+def _argument(name: str, item: Expr) -> str:
+    """The first argument of a primitive: a number is a position where a token is meant."""
+    primitive = VOCABULARY[name]
+    token = primitive.domain == "position" or (primitive.params[:1] == ("text",) and isinstance(item, Num | Binary))
+    return position(item) if token and not isinstance(item, Name) else noun_of(item)
 
 
 def _is_nearest(node: Find) -> bool:

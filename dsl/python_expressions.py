@@ -32,6 +32,7 @@ from dsl.nodes import (
     Str,
     walk,
 )
+from dsl.python_helpers import HELPERS
 from dsl.vocabulary import VOCABULARY
 
 NAMES = {"q": "i", "k": "j", "n": "n", "dist": "i - j", "weight": "weights[i, j]", "row": "rows[i]"}
@@ -238,7 +239,7 @@ class Writer:
                 text = f"({text})"
             case "startswith" | "endswith":
                 text = f"{first}.{name}({rest[0] if len(rest) == 1 else '(' + ', '.join(rest) + ')'})"
-            case "punctuation" | "newline" | "char_similarity":
+            case _ if name in HELPERS:
                 text = f"{self.use(name)}({', '.join([first, *rest])})"
             case _:
                 text = f"{first}.{name}({', '.join(rest)})"

@@ -5,6 +5,7 @@ They stand inside the program's function and see `tokens` and `n`; missing numbe
 
 from __future__ import annotations
 
+from dsl import python_classes
 from dsl.text import SPECIAL
 from dsl.vocabulary import PUNCTUATION
 
@@ -186,6 +187,7 @@ def ancestors(w):
 def subtree(w):
     return [v for v in range(count_words) if v == w or w in ancestors(v)] if w is not None else []
 """,
+    **python_classes.HELPERS,
 }
 
 NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
@@ -214,6 +216,7 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "children": ("head",),
     "ancestors": ("head",),
     "subtree": ("ancestors",),
+    **python_classes.NEEDS,
 }
 
 # Attributes of annotated words: (of a spaCy token, of `words[w]` in a standalone module, where it is missing)

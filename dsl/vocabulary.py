@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from dsl.classes import OF_POSITION, OF_TOKEN
 from dsl.text import Text, char_similarity
 
 Sort = Literal["number", "guard", "text", "word", "words"]
@@ -244,6 +245,12 @@ def _entries() -> Iterator[Primitive]:
         yield _text(name, f"contains a {what}", _any_character(kind), f"{{0}} contains a {what}")
     yield _text("punctuation", "is punctuation, markers of the tokenizer aside", _punctuation, "{0} is punctuation")
     yield _text("newline", "contains a line break", _newline, "{0} is a line break")
+
+    # classes of words and signs
+    for c in OF_TOKEN:
+        yield _text(c.name, c.meaning, c.evaluate, c.english)
+    for c in OF_POSITION:
+        yield Primitive(c.name, ("number",), c.result, c.meaning, "position", c.evaluate, c.english)
 
     # annotated words
     yield _word("pos", "pos", "universal part of speech", "the part of speech of {0}")
