@@ -106,7 +106,7 @@ def varied(path: str, head: int, programs: list[str], seed: int) -> list[str]:
 
 def archive(bench: Bench, programs: list[list[str]], workers: int) -> list[dict[str, Any]]:
     """Own program per head and library, where a head hands on its best means, and where also what is best on one text."""
-    from search import units
+    from search import units, workspace
     from search.cover import greedy, held_out
     from search.swaps import improved
 
@@ -116,7 +116,7 @@ def archive(bench: Bench, programs: list[list[str]], workers: int) -> list[dict[
     for split in SPLITS:
         parts = each(units.score, [(bench.path, c, split, bench.heads) for c in chunks], workers, f"archive, {split}")
         iou[split] = np.concatenate([p.value for p in parts])  # (P, H, T)
-    mean = {split: x.mean(2) for split, x in iou.items()}
+    mean = {split: workspace.problem(bench.path, split).mean(x) for split, x in iou.items()}
     columns = range(len(bench.heads))
     sizes = [max(1, int(len(bench.heads) / n)) for n in LIBRARIES]
     at = {p: i for i, p in enumerate(pool)}

@@ -99,7 +99,7 @@ def random_programs(path: str, heads: Sequence[int], number: int, max_rules: int
     best: list[list[tuple[float, str]]] = [[] for _ in heads]
     for start in range(0, number, BATCH):
         drawn = [program() for _ in range(min(BATCH, number - start))]
-        iou = overlaps(np.stack([p for _, p in drawn]), problem, heads).mean(2)
+        iou = problem.mean(overlaps(np.stack([p for _, p in drawn]), problem, heads))
         for h, column in enumerate(iou.T):
             least = best[h][-1][0] if len(best[h]) == KEPT else 0.0
             more = [(float(x), str(drawn[i][0])) for i, x in enumerate(column) if x > least]

@@ -83,7 +83,8 @@ def raw(folder: Path) -> str:
     proposals = [p for path in sorted((folder / "rounds").glob("*.json")) for p in json.loads(path.read_text())["proposals"]]
     usable = [p for p in proposals if p["program"] is not None]
     programs = [parse(p["program"]) for p in usable]
-    select, test = (score(programs, workspace.problem(str(folder), split), rows).mean(2) for split in ("select", "test"))
+    problems = (workspace.problem(str(folder), split) for split in ("select", "test"))
+    select, test = (problem.mean(score(programs, problem, rows)) for problem in problems)
     best = select.argmax(0)
     everyone = float(np.mean([test[p, h] for h, p in enumerate(best)]))
     own = []

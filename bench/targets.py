@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from harness.commands.run import TARGET_HELP, TEXT_HELP
+from harness.commands.run import TARGET_HELP
+from harness.domains import split_options, text_options
 from search.executors import cores, executor
 from search.folder import SPLITS, RunFolder
 
@@ -47,7 +48,9 @@ def parser(description: str, heads: str = "all") -> ArgumentParser:
     found = ArgumentParser(description=description.splitlines()[0])
     here = (SHARED / "models/stories260K").exists()
     found.add_argument("--target", default=str(SHARED / "models/stories260K") if here else "demo", help=TARGET_HELP)
-    found.add_argument("--text", default=str(SHARED / "data/tinystories") if here else "demo", help=TEXT_HELP)
+    text_options(found, default="the stories beside the repository, else demo")
+    split_options(found)
+    found.set_defaults(text_default=[str(SHARED / "data/tinystories")] if here else None)
     found.add_argument(
         "--heads", default=heads, help=f"all, few ({FEW} heads), L2, L2H3, or several with commas (default: {heads})"
     )
@@ -75,9 +78,10 @@ def opened(args: Namespace, run: str | None = None) -> Iterator[Bench]:
         if wanted == "few":
             target = load_target(args.target)
             every = parse_heads("all", target.layers, target.heads)
-            chosen = every[len(every) // (2 * FEW) :: max(1, len(every) // FEW)][:FEW]
-            wanted = ",".join("L{}H{}".format(*h) for h in chosen)
-        settings = {**vars(args), "heads": wanted, "annotator": None, "device": "cpu", "library_size": 16}
+            some = every[len(every) // (2 * FEW) :: max(1, len(every) // FEW)][:FEW]
+            wanted = ",".join("L{}H{}".format(*h) for h in some)
+        chosen = {"heads": wanted, "text": args.text or args.text_default}
+        settings = {**vars(args), **chosen, "annotator": None, "device": "cpu", "library_size": 16}
         session = begin_run(Namespace(**settings), Path(folder) / "run")
         yield _bench(session, "all")
 

@@ -64,7 +64,7 @@ class Session:
     @property
     def labels(self) -> dict[str, Any]:
         """The same without folders, for results that are shared."""
-        return {what: name and (Path(name).name if Path(name).is_absolute() else name) for what, name in self.names.items()}
+        return {what: _short(self.names[what]) for what in ("target", "text", "annotator")}
 
     def texts(self, split: str) -> tuple[Text, ...]:
         """The texts of a split as the run read them."""
@@ -110,24 +110,29 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
     where something cannot be used.
     """
     from harness.annotate import load_annotator
-    from harness.targets import load_target, parse_heads, prepare
-    from harness.texts import load_texts
+    from harness.domains import load_corpus, sources
+    from harness.targets import load_target, parse_heads, prepare_domains
 
     check_writable(path)
+    given = sources(args.text, args.column, args.target)
+    corpus = load_corpus(given, args.seed, args.max_texts, args.hold_out)
     annotator = load_annotator(args.annotator) if args.annotator else None
-    splits = load_texts(args.text, args.seed)
     target = load_target(args.target, args.device)
     heads = parse_heads(args.heads, target.layers, target.heads)
-    notes = list(splits.notes)
-    prepared = {}
+    notes = list(corpus.notes)
+    prepared, domains = {}, {}
     for split in SPLITS:
-        prepared[split], more = prepare(target, getattr(splits, split), args.max_tokens, annotator)
+        prepared[split], domains[split], more = prepare_domains(
+            target, corpus.texts[split], corpus.domains[split], args.max_tokens, annotator
+        )
         notes += [f"{split}: {line}" for line in more]
     session = Session(RunFolder(path), args.device, loaded=target)
     session.description = {
         "settings": {
             "target": target.fingerprint,
-            "text": splits.fingerprint,
+            "text": corpus.fingerprint,
+            "domains": list(corpus.names),
+            "held_out": list(corpus.held_out),
             "heads": [list(h) for h in heads],
             "seed": args.seed,
             "max_tokens": args.max_tokens,
@@ -137,9 +142,10 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
             **(extra or {}),
         },
         "names": {
-            "target": args.target if args.target == "demo" else _portable(args.target),
-            "text": args.text if args.text == "demo" else _portable(args.text),
+            "target": _portable(args.target),
+            "text": _portable(given[0].spec) if len(given) == 1 else ", ".join(corpus.names),
             "annotator": args.annotator and _portable(args.annotator),
+            "texts": {source.name: _portable(source.spec) for source in given},
         },
         "model": {"layers": target.layers, "heads": target.heads, "causal": target.causal, "windows": list(target.windows)},
         "versions": versions(),
@@ -150,7 +156,7 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
         output.note(line)
     for split in SPLITS:
         if not session.folder.has(f"texts/{split}.json"):
-            session.folder.write_texts(split, prepared[split])
+            session.folder.write_texts(split, prepared[split], domains[split])
         session.store(split)
     return session
 
@@ -189,6 +195,10 @@ def versions() -> dict[str, str]:
 
 
 def _portable(name: str) -> str:
-    """An absolute path for what is here, so that the run can be used from any folder; anything else is a hub id."""
+    """An absolute path for what is here, so that the run can be used from any folder; anything else is "demo" or a hub id."""
     path = Path(name).expanduser()
-    return str(path.resolve()) if path.exists() else name
+    return str(path.resolve()) if name != "demo" and path.exists() else name
+
+
+def _short(name: str | None) -> str | None:
+    return Path(name).name if name and Path(name).is_absolute() else name

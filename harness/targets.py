@@ -101,31 +101,39 @@ def prepare(
     A text is cut at `max_tokens`, and at the model's context where that is less; one of under three tokens, the special
     ones not counted, is dropped. Raises UserError where no text remains.
     """
+    texts, _, notes = prepare_domains(target, raw_texts, [""] * len(raw_texts), max_tokens, annotator)
+    return texts, notes
+
+
+def prepare_domains(
+    target: Target, raw_texts: Sequence[str], domains: Sequence[str], max_tokens: int, annotator: Annotator | None = None
+) -> tuple[tuple[Text, ...], tuple[str, ...], list[str]]:
+    """As `prepare`, for texts of several domains: also the domain of each text that remains.
+
+    Raises UserError where of a domain no text remains; a domain without a name is all there is.
+    """
     from harness.annotate import annotate
     from harness.tokens import view
 
     if max_tokens < MIN_TOKENS:
         raise UsageError(f"--max-tokens {max_tokens}: at least {MIN_TOKENS} tokens are needed")
     limit = min(max_tokens, target.context or max_tokens)
-    texts, cut, short = [], 0, 0
-    for raw in raw_texts:
-        text = view(target.tokenizer, raw, limit)
-        if len(text) - sum(text.special) < MIN_TOKENS:
-            short += 1
-        else:
-            texts.append(text)
-            cut += text.text != raw
-    if not texts:
-        raise UserError(f"no text of at least {MIN_TOKENS} tokens")
+    viewed = [view(target.tokenizer, raw, limit) for raw in raw_texts]
+    kept = [i for i, text in enumerate(viewed) if len(text) - sum(text.special) >= MIN_TOKENS]
+    texts, names = [viewed[i] for i in kept], tuple(domains[i] for i in kept)
+    for name in dict.fromkeys(domains):
+        if name not in names:
+            of = f"{name}: " if name else ""
+            raise UserError(f"{of}no text of at least {MIN_TOKENS} tokens")
     notes = []
-    if short:
+    if short := len(viewed) - len(texts):
         notes.append(f"{short} of {len(raw_texts)} texts dropped: under {MIN_TOKENS} tokens")
-    if cut:
+    if cut := sum(text.text != raw_texts[i] for text, i in zip(texts, kept, strict=True)):
         reason = f"the context of {target.name}" if limit < max_tokens else "--max-tokens"
         notes.append(f"{cut} of {len(texts)} texts cut at {limit} tokens ({reason})")
     if annotator is not None:
         texts = list(annotate(texts, annotator))
-    return tuple(replace(text, embeddings=target.embed(text.ids)) for text in texts), notes
+    return tuple(replace(text, embeddings=target.embed(text.ids)) for text in texts), names, notes
 
 
 def parse_heads(spec: str, layers: int, heads: int) -> tuple[tuple[int, int], ...]:

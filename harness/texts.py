@@ -21,6 +21,7 @@ from harness.errors import UserError
 
 SUFFIXES = (".jsonl", ".txt", ".csv", ".parquet")
 MAX_TEXTS = (60, 25, 25)  # fit, select, test: the sizes at which the figures of the README were measured
+TEXT_COLUMN = "text"  # of tables, unless --column names another one
 HUB_ROWS = 1000  # the most rows that `load_all` streams from a dataset hub
 DEMO = Path(__file__).parent / "demo" / "texts"
 
@@ -39,18 +40,19 @@ class Splits:
     test: tuple[str, ...]
     name: str  # as the user gave it
     fingerprint: str  # hash of the texts and of the split that each stands in
-    notes: tuple[str, ...] = ()  # what was left out, one line each
+    found: tuple[int, int, int]  # different texts that were read for each split, before the maximum
+    notes: tuple[str, ...] = ()  # what else was left out, one line each
 
 
-def load_texts(spec: str, seed: int, max_texts: tuple[int, int, int] = MAX_TEXTS) -> Splits:
+def load_texts(spec: str | Path, seed: int, max_texts: tuple[int, int, int] = MAX_TEXTS, column: str = TEXT_COLUMN) -> Splits:
     """Splits of "demo", a file (.jsonl .txt .csv .parquet), a folder of such files, or a datasets id.
 
-    train, validation and test become fit, select and test, each in file order up to its maximum in `max_texts`. Without
-    a test part the validation part is halved; one part alone is split 60/20/20; both by a shuffle seeded with `seed`.
-    Raises UserError (one line) where nothing usable is found.
+    train, validation and test become fit, select and test, each in file order up to its maximum in `max_texts`.
+    Without a test part the validation part is halved, one part alone is split 60/20/20; both after a shuffle with `seed`.
+    column: of tables, the one that holds the text. Raises UserError (one line) where nothing usable is found.
     """
-    notes: list[str] = []
-    parts = _read_parts(spec, sum(max_texts), notes)
+    spec, notes = str(spec), list[str]()
+    parts = _read_parts(spec, sum(max_texts), notes, column)
     unique: dict[str, list[str]] = {}
     seen: set[str] = set()
     repeated = 0
@@ -62,17 +64,19 @@ def load_texts(spec: str, seed: int, max_texts: tuple[int, int, int] = MAX_TEXTS
             seen.update(unique[part])
     if repeated:
         notes.append(f"{repeated} repeated text{'s' * (repeated > 1)} left out of {spec}, so that no two splits share one")
-    fit, select, test = (tuple(texts[:n]) for texts, n in zip(_three_ways(unique, spec, seed), max_texts, strict=True))
+    whole = _three_ways(unique, spec, seed)
+    fit, select, test = (tuple(texts[:n]) for texts, n in zip(whole, max_texts, strict=True))
     digest = hashlib.sha256(json.dumps([fit, select, test]).encode()).hexdigest()[:16]
-    return Splits(fit, select, test, name=spec, fingerprint=digest, notes=tuple(notes))
+    fit_found, select_found, test_found = map(len, whole)
+    return Splits(fit, select, test, spec, digest, (fit_found, select_found, test_found), tuple(notes))
 
 
-def load_all(spec: str, max_texts: int | None = None) -> tuple[str, ...]:
+def load_all(spec: str | Path, max_texts: int | None = None, column: str = TEXT_COLUMN) -> tuple[str, ...]:
     """All texts of a file, or those of the test part of a folder or dataset (else of its last part), in file order.
 
     A text that is repeated is kept once. `max_texts` takes the first so many; of a dataset hub never more than HUB_ROWS.
     """
-    parts = _read_parts(spec, HUB_ROWS if max_texts is None else max_texts, [], only_last=True)
+    parts = _read_parts(str(spec), HUB_ROWS if max_texts is None else max_texts, [], column, only_last=True)
     last = next(parts[part] for part in ("test", "validation", "train") if part in parts)
     return tuple(dict.fromkeys(last))[:max_texts]
 
@@ -103,7 +107,7 @@ def _shuffled(texts: Sequence[str], seed: int) -> list[str]:
     return shuffled
 
 
-def _read_parts(spec: str, rows: int, notes: list[str], only_last: bool = False) -> dict[str, list[str]]:
+def _read_parts(spec: str, rows: int, notes: list[str], column: str, only_last: bool = False) -> dict[str, list[str]]:
     """Texts by part ("train", "validation", "test"), stripped, empty ones dropped; a single file is one part, "train".
 
     At most `rows` rows of each part of a hub dataset are read. With `only_last` only the part nearest to test is.
@@ -111,13 +115,13 @@ def _read_parts(spec: str, rows: int, notes: list[str], only_last: bool = False)
     path = DEMO if spec == "demo" else Path(spec).expanduser()
     try:
         if path.is_dir():
-            sources: dict[str, Callable[[], list[str | None]]] = _folder(path, spec)
+            sources: dict[str, Callable[[], list[str | None]]] = _folder(path, spec, column)
         elif path.is_file():
-            sources = {"train": partial(_read_files, [path])}
+            sources = {"train": partial(_read_files, [path], column)}
         elif path.suffix.lower() in SUFFIXES or not HUB_ID.fullmatch(spec):
             raise UserError(f"{spec}: no such file or folder of texts")
         else:
-            sources = _hub(spec, rows)
+            sources = _hub(spec, rows, column)
         if only_last:
             last = next(part for part in ("test", "validation", "train") if part in sources)
             sources = {last: sources[last]}
@@ -134,7 +138,7 @@ def _read_parts(spec: str, rows: int, notes: list[str], only_last: bool = False)
     return parts
 
 
-def _folder(path: Path, spec: str) -> dict[str, Callable[[], list[str | None]]]:
+def _folder(path: Path, spec: str, column: str) -> dict[str, Callable[[], list[str | None]]]:
     """A reader of each part's files: train.jsonl, valid.txt, or shards such as train-00000-of-00002.parquet."""
     files: dict[str, list[Path]] = {}
     for file in sorted(path.iterdir()):
@@ -143,14 +147,14 @@ def _folder(path: Path, spec: str) -> dict[str, Callable[[], list[str | None]]]:
             files.setdefault(part, []).append(file)
     if not files:
         raise UserError(f"{spec}: no train, validation or test file ({', '.join(SUFFIXES)}) in this folder")
-    return {part: partial(_read_files, paths) for part, paths in files.items()}
+    return {part: partial(_read_files, paths, column) for part, paths in files.items()}
 
 
-def _read_files(paths: Iterable[Path]) -> list[str | None]:
-    return [text for path in paths for text in _read_file(path)]
+def _read_files(paths: Iterable[Path], column: str) -> list[str | None]:
+    return [text for path in paths for text in _read_file(path, column)]
 
 
-def _read_file(path: Path) -> list[str | None]:
+def _read_file(path: Path, column: str) -> list[str | None]:
     """The texts of one file; None where a row has none."""
     readers = {".jsonl": _read_jsonl, ".txt": _read_txt, ".csv": _read_csv, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
@@ -158,17 +162,17 @@ def _read_file(path: Path) -> list[str | None]:
         raise UserError(f"{path}: texts come as {', '.join(SUFFIXES)}, not as {path.suffix or 'a file without a suffix'}")
     if path.stat().st_size == 0:
         raise UserError(f"{path}: the file is empty")
-    return reader(path)
+    return reader(path, column)
 
 
-def _read_txt(path: Path) -> list[str | None]:
+def _read_txt(path: Path, column: str) -> list[str | None]:
     """Paragraphs separated by blank lines where there are any, else lines."""
     text = _decode(path).strip()
     paragraphs = re.split(r"\n[ \t]*\n\s*", text)
     return list(paragraphs if len(paragraphs) > 1 else text.split("\n"))
 
 
-def _read_jsonl(path: Path) -> list[str | None]:
+def _read_jsonl(path: Path, column: str) -> list[str | None]:
     rows = []
     for number, line in enumerate(_decode(path).split("\n"), 1):
         if not line.strip():
@@ -180,32 +184,29 @@ def _read_jsonl(path: Path) -> list[str | None]:
         if not isinstance(row, dict):
             raise UserError(f'{path}, line {number}: expected an object such as {{"text": "..."}}')
         rows.append(row)
-    return _column(rows, str(path))
+    return _column(rows, str(path), column)
 
 
-def _read_csv(path: Path) -> list[str | None]:
+def _read_csv(path: Path, column: str) -> list[str | None]:
     csv.field_size_limit(2**31 - 1)  # the default, 128 KiB, is shorter than some books
     try:
         reader = csv.DictReader(io.StringIO(_decode(path), newline=""), restkey="", strict=True)
-        rows = [{name: value for name, value in row.items() if name} for row in reader]
+        return _column([{name: value for name, value in row.items() if name} for row in reader], str(path), column)
     except csv.Error as error:
         raise UserError(f"{path}: not CSV ({error})") from error
-    # Everything in a CSV file is a string; a column of numbers is none of text.
-    numeric = {name for name in (rows[0] if rows else ()) if all(_is_number(row[name]) for row in rows)}
-    return _column([{name: value for name, value in row.items() if name not in numeric} for row in rows], str(path))
 
 
-def _read_parquet(path: Path) -> list[str | None]:
+def _read_parquet(path: Path, column: str) -> list[str | None]:
     import pyarrow
     import pyarrow.parquet
 
     try:
-        return _column(pyarrow.parquet.read_table(path).to_pylist(), str(path))
+        return _column(pyarrow.parquet.read_table(path).to_pylist(), str(path), column)
     except pyarrow.ArrowException as error:
         raise UserError(f"{path}: not Parquet ({str(error).splitlines()[0]})") from error
 
 
-def _hub(spec: str, rows: int) -> dict[str, Callable[[], list[str | None]]]:
+def _hub(spec: str, rows: int, column: str) -> dict[str, Callable[[], list[str | None]]]:
     """A reader of the first `rows` rows of each part of a dataset, streamed."""
     from huggingface_hub import HfApi
 
@@ -224,33 +225,28 @@ def _hub(spec: str, rows: int) -> dict[str, Callable[[], list[str | None]]]:
     found = {PARTS[name]: stream for name, stream in streams.items() if name in PARTS}
     if not found:
         raise UserError(f"{spec}: no train, validation or test part among {', '.join(streams)}")
-    return {part: partial(_read_stream, stream, rows, spec) for part, stream in found.items()}
+    return {part: partial(_read_stream, stream, rows, spec, column) for part, stream in found.items()}
 
 
-def _read_stream(stream: Any, rows: int, spec: str) -> list[str | None]:
+def _read_stream(stream: Any, rows: int, spec: str, column: str) -> list[str | None]:
     try:
         taken = list(stream.take(rows))
     except Exception as error:
         raise UserError(f"{spec}: the hub stopped answering ({_first_line(error)}); try again") from error
-    return _column(taken, spec)
+    return _column(taken, spec, column)
 
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
-def _column(rows: Sequence[Mapping[str, Any]], where: str) -> list[str | None]:
-    """The column "text", else the only one that holds strings and nothing else."""
+def _column(rows: Sequence[Mapping[str, Any]], where: str, name: str) -> list[str | None]:
+    """The column called `name`."""
     if not rows:
         raise UserError(f"{where}: holds no text")
     names = list(dict.fromkeys(name for row in rows for name in row))
-    if "text" in names:
-        name = "text"
-    else:
-        strings = [n for n in names if all(isinstance(row.get(n), str) for row in rows)]
-        if len(strings) != 1:
-            raise UserError(f'{where}: no column "text" and not just one column of strings (columns: {", ".join(names)})')
-        name = strings[0]
+    if name not in names:
+        raise UserError(f'{where}: no column "{name}"; name the one to read with --column (it has {", ".join(names)})')
     for number, row in enumerate(rows, 1):
         if not isinstance(row.get(name), str | None):
             raise UserError(f'{where}, row {number}: "{name}" is not a string')
@@ -262,11 +258,3 @@ def _decode(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 text (byte {error.start})") from error
-
-
-def _is_number(value: str | None) -> bool:
-    try:
-        float(value or 0)
-    except ValueError:
-        return False
-    return True

@@ -114,7 +114,8 @@ def task(folder: RunFolder, row: int, asked: int, baseline: float, known: Known)
 def _iou(folder: RunFolder, program: Program, row: int) -> float:
     from search.scoring import score
 
-    return float(score([program], workspace.part(str(folder.path), "fit", SCORER_TEXTS), [row]).mean())
+    part = workspace.part(str(folder.path), "fit", SCORER_TEXTS)
+    return float(part.mean(score([program], part, [row])).mean())
 
 
 def baselines(folder: RunFolder, heads: Sequence[int]) -> dict[int, float]:
@@ -124,5 +125,5 @@ def baselines(folder: RunFolder, heads: Sequence[int]) -> dict[int, float]:
     from search.scoring import score
 
     problem = workspace.problem(str(folder.path), "fit")
-    best = score([parse(p) for p in BASELINES.values()], problem, heads).mean(2).max(0)
+    best = problem.mean(score([parse(p) for p in BASELINES.values()], problem, heads)).max(0)
     return {h: float(b) for h, b in zip(heads, best, strict=True)}

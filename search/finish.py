@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     import numpy as np
 
     from search.campaign import Plan
+    from search.domains import Domains
 
 PHASES = ("heads", "llm", "exchange", "share")
 CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
-RESAMPLES = 2000  # of the texts, for intervals
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     from dsl import parse, size
     from search import patterns
     from search.cover import curve, held_out
+    from search.domains import Domains
     from search.selection import elbow, front
     from search.swaps import improved
 
@@ -103,6 +104,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     rules = np.array([len(p.rules()) for p in parsed])
     sizes = np.array([size(p) for p in parsed])
     own = elbow(iou["select"][:count], sizes)
+    domains = {split: Domains(folder.domains(split), folder.held_out) for split in SPLITS}
     texts = {split: per_text(folder, [programs[p] for p in own], split, plan, executor) for split in SPLITS}  # (H, T)
     steps = curve(iou["select"][:count], plan.library_size, sizes)
     library = improved(iou["select"][:count], steps[-1].chosen)
@@ -130,8 +132,8 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
                 "size": int(sizes[p]),
                 "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
                 "iou": three(p, h),
-                "interval": interval(texts["test"][h]),
-                "intervals": {split: interval(texts[split][h]) for split in SPLITS},
+                "interval": interval(domains["test"], texts["test"][h]),
+                "intervals": {split: interval(domains[split], texts[split][h]) for split in SPLITS},
                 "iou_per_text": {"test": [digits(x) for x in texts["test"][h]]},
                 "library_program": names[served[h]],
                 "library_iou": three(served[h], h),
@@ -169,7 +171,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     return {
         "evaluations": counts["scored"],
         "mean_iou": {split: digits(iou[split][own, list(columns)].mean()) for split in SPLITS},
-        "interval": interval(texts["test"].mean(0)),
+        "interval": interval(domains["test"], texts["test"].mean(0)),
         "median_rules": float(np.median(rules[own])),
         "median_size": float(np.median(sizes[own])),
         "library": [
@@ -204,13 +206,9 @@ def digits(x: Any) -> float:
     return round(float(x), 6)
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> list[float]:
-    """Bootstrap percentile interval of the mean of values (T,), one for each text, from a generator of its own."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
-    return [digits(q) for q in np.quantile(means, [(1 - level) / 2, (1 + level) / 2])]
+def interval(domains: Domains, values: np.ndarray) -> list[float]:
+    """95% interval of the mean of values (T), one for each text."""
+    return [digits(x) for x in domains.interval(values)]
 
 
 def kind(scores: np.ndarray, names: Sequence[str]) -> str:

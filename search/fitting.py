@@ -54,7 +54,7 @@ def fit_constants(program: Program, problem: Problem, heads: Sequence[int], step
 
 
 def _iou(program: Program, problem: Problem, target: np.ndarray) -> float:
-    return float(overlap(problem.pack(evaluate(program, problem.batch)), problem, target)[0].mean())
+    return float(problem.mean(overlap(problem.pack(evaluate(program, problem.batch)), problem, target)[0]).mean())
 
 
 # which numbers are constants, and in which order

@@ -27,7 +27,7 @@ class RunFolder:
     """Paths and files of one run.
 
     run.json         format, settings, versions, target, texts
-    texts/           the texts of each split as the target reads them, and their token similarities
+    texts/           the texts of each split as the target reads them, the domain of each, and their token similarities
     units/           results of finished units of work, one file each
     result.json      the outcome (heads, library, curve); the same bytes for the same settings
     programs.json    every program, who proposed it, its size, and the names of the heads
@@ -75,7 +75,8 @@ class RunFolder:
         known = self.read("run.json")
         if not isinstance(known, dict) or known.get("format") != FORMAT:
             found = known.get("format") if isinstance(known, dict) else None
-            raise FolderError(f"{self.path}: a run folder of format {found}, this version reads {FORMAT}; run it again")
+            age = "an older" if isinstance(found, int) and found < FORMAT else "another"
+            raise FolderError(f"{self.path}: made by {age} version; run again with another --out")
         return known
 
     def write_array(self, name: str, array: np.ndarray) -> None:
@@ -97,17 +98,20 @@ class RunFolder:
         except (OSError, ValueError) as error:
             raise FolderError(f"{self.path / name}: cannot be read ({error}); run again with another --out") from None
 
-    def write_texts(self, split: str, texts: Sequence[Text]) -> None:
-        """Keeps the texts of a split and the (n, n) float32 similarities of their tokens."""
+    def write_texts(self, split: str, texts: Sequence[Text], domains: Sequence[str] | None = None) -> None:
+        """Keeps the texts of a split, the domain of each (else one for all), and the (n, n) float32 similarities of tokens."""
         import numpy as np
+
+        from search.domains import ONE_DOMAIN
 
         flat = np.concatenate([t.similarity.ravel() for t in texts]) if texts else np.zeros(0, np.float32)
         self.write_array(f"texts/{split}-similarity.npy", flat)
-        self.write(f"texts/{split}.json", [to_data(t) for t in texts])
+        names = list(domains) if domains is not None else [ONE_DOMAIN] * len(texts)
+        self.write(f"texts/{split}.json", {"domains": names, "texts": [to_data(t) for t in texts]})
 
     def texts(self, split: str) -> tuple[Text, ...]:
         """The texts of a split, as written."""
-        rows = self.read(f"texts/{split}.json")
+        rows = self.read(f"texts/{split}.json")["texts"]
         flat = self.read_array(f"texts/{split}-similarity.npy")
         texts, at = [], 0
         for row in rows:
@@ -115,6 +119,15 @@ class RunFolder:
             texts.append(from_data(row, flat[at : at + n * n].reshape(n, n)))
             at += n * n
         return tuple(texts)
+
+    def domains(self, split: str) -> tuple[str, ...]:
+        """The domain of each text of a split, by name."""
+        return tuple(self.read(f"texts/{split}.json")["domains"])
+
+    @property
+    def held_out(self) -> tuple[str, ...]:
+        """The domains whose texts stand in `test` alone and count in no mean."""
+        return tuple(self.description()["settings"].get("held_out", ()))
 
 
 def difference(known: Any, wanted: Any, name: str = "") -> str:

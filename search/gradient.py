@@ -82,7 +82,7 @@ def gradient(rules: list[CompiledRule], numbers: np.ndarray, problem: Problem, t
         for i, derivative in slopes.items():
             result[i] += np.sum(to_number * derivative, dtype=np.float64)
         slope[rule.cells] = to_old
-    return float(iou.mean()), np.nan_to_num(result)
+    return float(problem.mean(iou).mean()), np.nan_to_num(result)
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -227,7 +227,7 @@ def overlap(pattern: np.ndarray, problem: Problem, target: np.ndarray) -> tuple[
         distance = np.add.reduceat(size, starts)
         total = mass + np.add.reduceat(a, starts)
         iou[h] = (total - distance) / (total + distance)
-        factor = (2 * total / (total + distance) ** 2 / iou.size).astype(np.float32)
+        factor = (2 * total / (total + distance) ** 2 * problem.weights / len(target)).astype(np.float32)
         slope += np.repeat(factor, cells) * difference / (size + np.float32(SMOOTH))
     return iou, slope
 

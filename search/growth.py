@@ -95,7 +95,8 @@ class Growth(LogLinear, ABC):
         row_distances(self.target, pattern, problem.rows, len(problem.position), distances)
 
         def line(cells: np.ndarray, factors: np.ndarray, limits: np.ndarray) -> np.ndarray:
-            return rescale(cells, factors, self.target, self.share, pattern, distances, problem.q, problem.rows, limits)
+            shares = problem.domains.part(range(len(limits) - 1)).weights
+            return rescale(cells, factors, self.target, self.share, pattern, distances, problem.q, problem.rows, limits, shares)
 
         none = np.zeros(0, np.int32)
         base = line(none, FACTORS[:1], limits)[0]

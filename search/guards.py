@@ -238,10 +238,10 @@ def row_distances(targets, pattern, rows, last, out):  # type: ignore[no-untyped
 
 
 @njit(cache=True, fastmath=True)
-def rescale(cells, factors, targets, weights, pattern, distances, q, rows, texts):  # type: ignore[no-untyped-def]
+def rescale(cells, factors, targets, weights, pattern, distances, q, rows, texts, shares):  # type: ignore[no-untyped-def]
     """Mean IoU (F) if the weights of the given cells (ascending) were multiplied by each factor and rows normalised again.
 
-    distances (H, N) are the rows' present L1 distances: rows without a given cell keep theirs.
+    distances (H, N) are the rows' present L1 distances: rows without a given cell keep theirs. shares (T): how much a text counts.
     """
     number = len(texts) - 1
     result = np.zeros(len(factors))
@@ -283,5 +283,5 @@ def rescale(cells, factors, targets, weights, pattern, distances, q, rows, texts
                 now += distances[h, r]
             for j in range(len(factors)):
                 x = now + change[h, j]
-                result[j] += weights[h] * (size - x) / (size + x) / number
+                result[j] += weights[h] * shares[t] * (size - x) / (size + x)
     return result

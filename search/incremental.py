@@ -56,7 +56,7 @@ class IncrementalEvaluator:
         self.last = statements
         problem = self.problem
         weights = self.stages[len(statements)]
-        return finish(weights, self.target, self.mass, problem.rows, problem.texts, LARGEST, self.scratch)
+        return finish(weights, self.target, self.mass, problem.rows, problem.texts, problem.weights, LARGEST, self.scratch)
 
     def _run(self, rule: Statement, before: np.ndarray, after: np.ndarray) -> None:
         assert isinstance(rule, Rule) and rule.value is not None
@@ -94,7 +94,7 @@ class IncrementalEvaluator:
         pattern = problem.pack(evaluate(program, problem.batch))
         distance = np.add.reduceat(np.abs(pattern - self.target), starts)
         total = self.mass + np.add.reduceat(pattern, starts)
-        return float(((total - distance) / (total + distance)).mean())
+        return float(problem.mean((total - distance) / (total + distance)))
 
 
 def _readable(s: Statement) -> bool:

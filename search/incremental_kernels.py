@@ -48,8 +48,11 @@ def run_rule(code, mask, numbers, number, before, after):  # type: ignore[no-unt
 
 
 @njit(cache=True, fastmath=True)
-def finish(weights, target, mass, rows, texts, largest, scratch):  # type: ignore[no-untyped-def]
-    """Mean IoU of the target with the weights, clipped to [0, largest] and normalised by rows; mass (T) sums the target."""
+def finish(weights, target, mass, rows, texts, shares, largest, scratch):  # type: ignore[no-untyped-def]
+    """Mean IoU of the target with the weights, clipped to [0, largest] and normalised by rows.
+
+    mass (T) sums the target; shares (T) says how much each text counts.
+    """
     result = 0.0
     top = np.float32(largest)
     for t in range(len(texts) - 1):
@@ -67,5 +70,5 @@ def finish(weights, target, mass, rows, texts, largest, scratch):  # type: ignor
                 present += 1
             for c in range(len(a)):
                 distance += abs(a[c] - scratch[c] * total)
-        result += (mass[t] + present - distance) / (mass[t] + present + distance)
-    return result / (len(texts) - 1)
+        result += shares[t] * (mass[t] + present - distance) / (mass[t] + present + distance)
+    return result

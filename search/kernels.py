@@ -100,12 +100,13 @@ def _slope(targets, weights, p, rows, start, stop, eps, g):  # type: ignore[no-u
 
 
 @njit(cache=True, fastmath=True)
-def loglinear(targets, weights, ids, bits, terms, theta, phi, rows, texts, eps, pattern, gradient):  # type: ignore[no-untyped-def]
+def loglinear(targets, weights, ids, bits, terms, theta, phi, rows, texts, shares, eps, pattern, gradient):  # type: ignore[no-untyped-def]
     """Mean IoU over heads and texts of a log-linear program, with its pattern and gradient per cell, and per parameter.
 
     ids (C) names the combination of rules that act on a cell, bits[combination] has bit r set where rule r acts. terms (F, 2):
     parameter f multiplies phi[terms[f, 1]] (1 where it is -1) wherever rule terms[f, 0] acts. The weight of a cell is
-    exp(sum of its terms). eps (> 0) smooths the sign of A - P in the gradient. Returns (IoU, gradient of theta).
+    exp(sum of its terms). shares (T): what each text counts; the gradient per cell is T times that of the mean.
+    eps (> 0) smooths the sign of A - P in the gradient. Returns (IoU, gradient of theta).
     """
     width = 0
     for t in range(len(texts) - 1):
@@ -135,7 +136,10 @@ def loglinear(targets, weights, ids, bits, terms, theta, phi, rows, texts, eps, 
         a, z = rows[start], rows[stop]
         p, g = p_all[: z - a], g_all[: z - a]
         _pattern(kinds, table, ids, phi, rows, start, stop, p, power, integers)
-        total += _slope(targets, weights, p, rows, start, stop, eps, g)
+        share = np.float32(shares[t] * number)
+        total += share * _slope(targets, weights, p, rows, start, stop, eps, g)
+        for c in range(len(g)):
+            g[c] *= share
         here = ids[a:z]
         for c in range(len(here)):
             sums[0, here[c]] += g[c]

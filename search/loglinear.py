@@ -125,6 +125,7 @@ class LogLinear:
             self.features,
             self.problem.rows,
             limits,
+            self.problem.domains.part(range(len(limits) - 1)).weights,
             np.float32(eps),
             self.pattern if keep else none,
             self.gradient if keep else none,

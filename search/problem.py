@@ -11,19 +11,31 @@ from dsl import evaluate
 from dsl.batch import Batch
 from dsl.nodes import Program
 from dsl.text import Text
+from search.domains import Domains, one_domain
 
 
 class Problem:
-    """T texts and the attention patterns of H heads on them.
+    """T texts of one or more kinds, and the attention patterns of H heads on them.
 
     targets (H, cells): text t's n x n matrix, row-major, at offsets[t]; any float type, an array or a memory map, never copied
     as a whole. Packed arrays hold the C cells that the target model does not mask, row after row, text after text; their rows
     (queries) are counted through all texts.
     """
 
-    def __init__(self, texts: Sequence[Text], causal: bool, targets: np.ndarray, window: int | None = None) -> None:
+    def __init__(
+        self,
+        texts: Sequence[Text],
+        causal: bool,
+        targets: np.ndarray,
+        window: int | None = None,
+        domains: Domains | None = None,
+    ) -> None:
+        """domains: the kind of each text; None where all are of one kind."""
         if not texts:
             raise ValueError("a problem needs at least one text")
+        self.domains = domains or one_domain(len(texts))
+        if len(self.domains.each) != len(texts):
+            raise ValueError(f"{len(self.domains.each)} domains for {len(texts)} texts")
         self.texts_given = tuple(texts)
         self.causal, self.targets, self.window = causal, targets, window
         lengths = np.array([len(t) for t in texts])
@@ -82,4 +94,18 @@ class Problem:
         """The same heads on some of the texts."""
         cells = np.concatenate([np.arange(self.offsets[t], self.offsets[t + 1]) for t in chosen])
         texts = [self.texts_given[t] for t in chosen]
-        return Problem(texts, self.causal, np.asarray(self.targets)[:, cells], self.window)
+        return Problem(texts, self.causal, np.asarray(self.targets)[:, cells], self.window, self.domains.part(chosen))
+
+    @property
+    def weights(self) -> np.ndarray:
+        """(T) float64 with sum 1: what each text counts in a mean."""
+        return self.domains.weights
+
+    @property
+    def domain_of(self) -> np.ndarray:
+        """(T) int: the place of each text's domain in `domains.names`."""
+        return self.domains.index
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """(…): the mean of values (…, T) over texts, every domain counting the same."""
+        return self.domains.mean(values)

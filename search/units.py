@@ -46,7 +46,7 @@ def mean_scores(path: str, programs: Sequence[str], split: str, heads: Sequence[
     """(P, H) float32: the same, mean over the texts."""
     import numpy as np
 
-    means = score(path, programs, split, heads).mean(2).astype(np.float32)
+    means = workspace.problem(path, split).mean(score(path, programs, split, heads)).astype(np.float32)
     workspace.settle(path, split)
     return means
 
@@ -66,7 +66,7 @@ def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
     scored = 0
     if "library" in plan["proposers"]:
         known = [parse(text) for text in LIBRARY.values()]
-        best = np.argsort(-iou(known, problem, [head]).mean(2)[:, 0], kind="stable")[:FITTED_PATTERNS]
+        best = np.argsort(-problem.mean(iou(known, problem, [head]))[:, 0], kind="stable")[:FITTED_PATTERNS]
         found += [("library", "library", known[i]) for i in best]
         found += [("library", "library", fit_constants(known[i], problem, [head])) for i in best]
         scored += len(known) + len(best)
@@ -222,7 +222,7 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
         behaviours.add(behaviour)
         texts[str(canonical)] = (proposer, root, canonical)
     names = list(texts)
-    means = iou([texts[t][2] for t in names], problem, list(heads)).mean((1, 2)) if names else np.zeros(0)
+    means = problem.mean(iou([texts[t][2] for t in names], problem, list(heads))).mean(1) if names else np.zeros(0)
     order = np.argsort(-means, kind="stable")[:KEPT]
     candidates = []
     for i in order:
@@ -232,7 +232,8 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
     select = 0.0
     if names:  # for the progress report alone
         best = texts[candidates[0]["program"]][2]
-        select = float(iou([best], workspace.problem(path, "select"), list(heads)).mean())
+        others = workspace.problem(path, "select")
+        select = float(others.mean(iou([best], others, list(heads))).mean())
     workspace.settle(path, "fit", "select")
     return {"heads": list(heads), "candidates": candidates, "counts": counts, "select": round(select, 6)}
 

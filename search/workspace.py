@@ -7,6 +7,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from search.domains import Domains
 from search.folder import FolderError, RunFolder
 from search.problem import Problem
 
@@ -24,7 +25,8 @@ def problem(path: str, split: str) -> Problem:
     except OSError as error:
         raise FolderError(f"{where}: the attention patterns are gone ({error.strerror}); start the command again") from None
     windows = set(model["windows"])
-    return Problem(folder.texts(split), model["causal"], targets, windows.pop() if len(windows) == 1 else None)
+    window = windows.pop() if len(windows) == 1 else None
+    return Problem(folder.texts(split), model["causal"], targets, window, Domains(folder.domains(split), folder.held_out))
 
 
 @lru_cache(maxsize=4)

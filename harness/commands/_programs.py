@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness import output
 from harness.commands.run import TARGET_HELP, TEXT_HELP
+from harness.domains import column_option
 
 if TYPE_CHECKING:
     from dsl.text import Text
@@ -19,7 +20,8 @@ def arguments(parser: ArgumentParser) -> None:
         "files", nargs="+", metavar="FILE", help="a Python file; its last function of two parameters is the program"
     )
     parser.add_argument("--target", default="demo", metavar="T", help=f"whose tokens the programs see: {TARGET_HELP}")
-    parser.add_argument("--text", default="demo", metavar="T", help=TEXT_HELP)
+    parser.add_argument("--text", default="demo", metavar="T", help=f"{TEXT_HELP} (default: demo)")
+    column_option(parser)
     parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline, by name or folder")
     parser.add_argument("--max-tokens", type=int, default=96, help="texts are cut at so many tokens (default: 96)")
 
@@ -31,7 +33,7 @@ def texts(args: Namespace) -> tuple[tuple[Text, ...], bool]:
     from harness.texts import load_all
 
     annotator = load_annotator(args.annotator) if args.annotator else None
-    raw = load_all(args.text, POOL)
+    raw = load_all(args.text, POOL, args.column)
     target = load_target(args.target)
     prepared, notes = prepare(target, raw, args.max_tokens, annotator)
     for line in notes:

@@ -16,6 +16,7 @@ from harness import output
 from harness.cli import positive
 from harness.commands._replace_page import page
 from harness.commands.run import TARGET_HELP, TEXT_HELP
+from harness.domains import column_option
 from harness.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--fraction", type=_share, default=0.25, metavar="F", help="share of the run's heads (default: 0.25)")
     parser.add_argument("--text", metavar="T", help=f"texts to report on: {TEXT_HELP} (default: the run's own test texts)")
+    column_option(parser)
     parser.add_argument("--library", action="store_true", help="each head with its program of the shared library")
     parser.add_argument(
         "--order",
@@ -107,7 +109,7 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     def sample(split: str, texts: Sequence[Text]) -> Sample:
         return make_sample(texts, readout, hide, max(1, min(16, MASKED[split] // len(texts))), args.seed, batch_size)
 
-    test, notes = _other_texts(args.text, target, max_tokens, annotator) if args.text else (session.texts("test"), [])
+    test, notes = _other_texts(args.text, args.column, target, max_tokens, annotator) if args.text else (session.texts("test"), [])
     records = {(r["layer"], r["head"]): r for r in outcome["heads"]}
     with _bar() as progress:
         result = replacement(
@@ -223,12 +225,14 @@ def _programs(outcome: Mapping[str, Any], library: bool) -> dict[Head, str]:
     return {(r["layer"], r["head"]): shared[r["library_program"]] if library else r["program"] for r in outcome["heads"]}
 
 
-def _other_texts(spec: str, target: Target, max_tokens: int, annotator: Annotator | None) -> tuple[tuple[Text, ...], list[str]]:
+def _other_texts(
+    spec: str, column: str, target: Target, max_tokens: int, annotator: Annotator | None
+) -> tuple[tuple[Text, ...], list[str]]:
     """The texts of --text as the model reads them, and notes of what was cut or left out, which are said at once."""
     from harness.targets import prepare
     from harness.texts import load_all
 
-    raw = load_all(spec, MOST_TEXTS + 1)
+    raw = load_all(spec, MOST_TEXTS + 1, column)
     texts, notes = prepare(target, raw[:MOST_TEXTS], max_tokens, annotator)
     if len(raw) > MOST_TEXTS:
         notes.append(f"the first {MOST_TEXTS} texts of {spec} are used")

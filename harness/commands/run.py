@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.cli import positive
+from harness.domains import split_options, text_options
 from harness.errors import UsageError
 from search.llm.options import add_options, llm_settings
 
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
 
 PROPOSERS = ("library", "grammar", "llm")
 TARGET_HELP = "demo (default), a Hugging Face id (ID:FILE.gguf for a GGUF file of it), a model folder, or a .gguf file"
-TEXT_HELP = "demo (default), a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id"
+TEXT_HELP = "demo, a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id"
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", default="demo", metavar="TARGET", help=TARGET_HELP)
-    parser.add_argument("--text", default="demo", metavar="T", help=TEXT_HELP)
+    text_options(parser)
+    split_options(parser)
     parser.add_argument("--heads", default="all", help="all (default), L2, L2H3, or several with commas")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default: 0)")

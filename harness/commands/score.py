@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
-from harness.commands.run import TARGET_HELP, TEXT_HELP
+from harness.commands.run import TARGET_HELP
+from harness.domains import text_options
 from harness.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ MOST_TEXTS = 500
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("what", nargs="+", metavar="RUN|FILE", help="a run folder, or files with programs in the language")
     parser.add_argument("--target", metavar="T", help=f"{TARGET_HELP}; for a run, its own model")
-    parser.add_argument("--text", default="demo", metavar="T", help=TEXT_HELP)
+    text_options(parser)
     parser.add_argument("--heads", default="all", help="all (default), L2, L2H3, or several with commas")
     parser.add_argument("--max-tokens", type=int, help="texts are cut at so many tokens (default: the run's, else 96)")
     parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline (default: the run's)")
@@ -111,21 +112,20 @@ def measured(
     """(P, H) mean IoU over all texts of --text (of a folder: its test part), and the number of texts."""
     from harness.annotate import load_annotator
     from harness.attention import default_cache_dir, extract
-    from harness.targets import prepare
-    from harness.texts import load_all
+    from harness.domains import load_test, sources
+    from harness.targets import prepare_domains
+    from search.domains import Domains
     from search.problem import Problem
     from search.scoring import score
 
     annotator = load_annotator(args.annotator) if args.annotator else None
-    raw = load_all(args.text, MOST_TEXTS + 1)
-    if len(raw) > MOST_TEXTS:
-        output.note(f"the first {MOST_TEXTS} texts of {args.text} are used")
-    texts, notes = prepare(target, raw[:MOST_TEXTS], max_tokens, annotator)
-    for line in notes:
+    raw, named, cut = load_test(sources(args.text, args.column, target.name), MOST_TEXTS)
+    texts, domains, notes = prepare_domains(target, raw, named, max_tokens, annotator)
+    for line in [*cut, *notes]:
         output.note(line)
     with output.progress("reading attention", len(texts)) as update:
         store = extract(target, texts, default_cache_dir(), progress=update)
     windows = set(target.windows)
-    problem = Problem(texts, target.causal, store.array, windows.pop() if len(windows) == 1 else None)
+    problem = Problem(texts, target.causal, store.array, windows.pop() if len(windows) == 1 else None, Domains(domains))
     rows = [store.index(layer, head) for layer, head in heads]
-    return score(programs, problem, rows).mean(2), len(texts)
+    return problem.mean(score(programs, problem, rows)), len(texts)

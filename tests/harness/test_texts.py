@@ -22,9 +22,9 @@ def write(path: Path, texts: list[str]) -> Path:
         path.write_text("\n\n".join(texts))
     elif path.suffix == ".csv":
         with path.open("w", newline="") as file:
-            csv.writer(file).writerows([["number", "story"], *enumerate(texts)])
+            csv.writer(file).writerows([["number", "text"], *enumerate(texts)])
     else:
-        table = pyarrow.table({"number": list(range(len(texts))), "story": texts})
+        table = pyarrow.table({"number": list(range(len(texts))), "text": texts})
         pyarrow.parquet.write_table(table, path)
     return path
 
@@ -99,10 +99,27 @@ def test_lines_where_there_are_no_blank_lines(tmp_path):
     assert load_all(str(path)) == ("one two", "three four", "five six")
 
 
-def test_the_only_column_of_strings_is_the_text(tmp_path):
-    path = tmp_path / "a.jsonl"
-    path.write_text('{"n": 1, "story": "one two three"}\n\n{"n": 2, "story": "four five six"}\n')
-    assert load_all(str(path)) == ("one two three", "four five six")
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
+def test_a_column_is_named_or_called_text_and_never_guessed(tmp_path, suffix):
+    rows = [{"label": "joy", "story": f"one two {i}", "text": f"three four {i}"} for i in range(5)]
+    path = tmp_path / f"table{suffix}"
+
+    def save(names):
+        kept = [{name: row[name] for name in names} for row in rows]
+        if suffix == ".jsonl":
+            path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        elif suffix == ".csv":
+            with path.open("w", newline="") as file:
+                csv.writer(file).writerows([names, *(row.values() for row in kept)])
+        else:
+            pyarrow.parquet.write_table(pyarrow.Table.from_pylist(kept), path)
+
+    save(["label", "story", "text"])
+    assert load_all(path) == tuple(row["text"] for row in rows)
+    assert load_all(path, column="story") == tuple(row["story"] for row in rows)
+    assert "label, story, text" in complaint(path, column="title")
+    save(["story"])
+    assert "--column" in complaint(path) and "story" in complaint(path)
 
 
 def test_empty_texts_are_left_out_with_a_note(tmp_path):

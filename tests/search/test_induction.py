@@ -50,7 +50,7 @@ def test_loglinear_pattern_iou_and_gradient(bank):
     pattern, slope = np.empty(len(problem.q), np.float32), np.empty(len(problem.q), np.float32)
 
     def at(theta, eps=1e-6):
-        rest = (bank.features, problem.rows, problem.texts, np.float32(eps), pattern, slope)
+        rest = (bank.features, problem.rows, problem.texts, problem.weights, np.float32(eps), pattern, slope)
         return loglinear(target, share, ids, bits, terms, theta, *rest)
 
     def logs(theta):
@@ -78,7 +78,9 @@ def test_rescale_is_a_new_evaluation(bank):
     row_distances(target, pattern, problem.rows, len(problem.position), distances)
     cells = np.flatnonzero(rng.random(len(problem.q)) < 0.1).astype(np.int32)
     factors = np.array([0.05, 1.0, 7.0])
-    found = rescale(cells, factors, target, np.full(2, 0.5), pattern, distances, problem.q, problem.rows, problem.texts)
+    found = rescale(
+        cells, factors, target, np.full(2, 0.5), pattern, distances, problem.q, problem.rows, problem.texts, problem.weights
+    )
     for factor, iou in zip(factors, found, strict=True):
         changed = weights.copy()
         changed[cells] *= factor

@@ -45,6 +45,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
     """Writes the folder; returns it with what its matrices and scores are."""
     from dsl import Batch, evaluate, parse, size
     from dsl.text import plain_text
+    from search.domains import one_domain
     from search.finish import interval
     from search.folder import SPLITS, RunFolder
 
@@ -110,7 +111,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                 "size": size(program),
                 "kind": kind,
                 "iou": {s: round(float(iou[s, kind, h].mean()), 6) for s in SPLITS},
-                "interval": interval(iou["test", kind, h]),
+                "interval": interval(one_domain(texts), iou["test", kind, h]),
                 "iou_per_text": {"test": [round(float(x), 6) for x in iou["test", kind, h]]},
                 "library_program": f"P{library.index(served) + 1}",
                 "library_iou": {s: round(float(iou[s, served, h].mean()), 6) for s in SPLITS},
@@ -139,7 +140,9 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
             "seed": 3,
             "evaluations": 12345,
             "mean_iou": own,
-            "interval": interval(np.array([np.mean([r["iou_per_text"]["test"][t] for r in records]) for t in range(texts)])),
+            "interval": interval(
+                one_domain(texts), np.array([np.mean([r["iou_per_text"]["test"][t] for r in records]) for t in range(texts)])
+            ),
             "library": [
                 {
                     "id": f"P{i + 1}",
