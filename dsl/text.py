@@ -39,6 +39,23 @@ class Word:
     like_num: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """What a text's tokenizer answers to the questions that programs put to it beyond the tokens; n entries each.
+
+    offsets and words are as the tokenizer reports them: offsets may begin with a token's leading space, and what counts as
+    a word is the pre-tokenizer's affair (None for what the tokenizer added; all None where it is slow and does not tell).
+    decoded[i] is decode([ids[i]]): WordPiece keeps "##" of a single token, SentencePiece drops its leading space.
+    facts is a JSON object about the tokenizer itself, the same for all its texts: see harness/encodings.py.
+    """
+
+    offsets: tuple[tuple[int, int], ...]  # characters [start, end)
+    words: tuple[int | None, ...]
+    added: tuple[bool, ...]  # the tokenizer put the token there: it stands for none of the text's characters
+    decoded: tuple[str, ...]
+    facts: str
+
+
 @dataclass(frozen=True, eq=False)
 class Text:
     """One text as the target model reads it; n = len(tokens).
@@ -57,6 +74,7 @@ class Text:
     words: tuple[Word, ...] = ()
     alignment: tuple[tuple[int, ...], ...] = ()
     annotated: bool = False
+    encoding: Encoding | None = None  # None for texts that no tokenizer made
     embeddings: np.ndarray | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -75,7 +93,8 @@ class Text:
 def to_data(text: Text) -> dict[str, Any]:
     """The text as JSON values, without embeddings and similarity (arrays are stored apart)."""
     data = {f.name: getattr(text, f.name) for f in fields(text) if f.name != "embeddings"}
-    return {**data, "words": [list(astuple(w)) for w in text.words]}
+    encoding = None if text.encoding is None else list(astuple(text.encoding))
+    return {**data, "words": [list(astuple(w)) for w in text.words], "encoding": encoding}
 
 
 def from_data(data: dict[str, Any], similarity: np.ndarray | None = None) -> Text:
@@ -90,10 +109,18 @@ def from_data(data: dict[str, Any], similarity: np.ndarray | None = None) -> Tex
         words=tuple(Word(*w) for w in data["words"]),
         alignment=tuple(tuple(a) for a in data["alignment"]),
         annotated=data["annotated"],
+        encoding=_encoding(data.get("encoding")),  # older run folders have none
     )
     if similarity is not None:
         text.__dict__["similarity"] = similarity  # where the cached property keeps it
     return text
+
+
+def _encoding(data: Sequence[Any] | None) -> Encoding | None:
+    if data is None:
+        return None
+    offsets, words, added, decoded, facts = data
+    return Encoding(tuple((a, b) for a, b in offsets), tuple(words), tuple(added), tuple(decoded), facts)
 
 
 def char_similarity(a: str, b: str) -> float:

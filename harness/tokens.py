@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsl.text import Text
+from harness.encodings import encoding
 
 Span = tuple[int, int]  # characters [start, end)
 APOSTROPHES = "'’"
@@ -28,13 +29,14 @@ def view(tokenizer: Any, text: str, max_tokens: int) -> Text:
     character has (0, 0) and counts as a word start, since it continues no word.
     """
     # One token more than allowed tells whether there are more, without tokenising the whole of a long text.
-    ids, offsets, special = _encode(tokenizer, text, max_tokens + 1)
+    ids, offsets, special, numbers = _encode(tokenizer, text, max_tokens + 1)
     cut = len(ids) > max_tokens
     if cut:
-        ids, offsets, special = _encode(tokenizer, text, max_tokens)
+        ids, offsets, special, numbers = _encode(tokenizer, text, max_tokens)
     tokens = tuple(tokenizer.convert_ids_to_tokens(ids))
     if offsets is None:
         offsets = recover_offsets(tokens, special, text)
+    reported = encoding(tokenizer, ids, offsets, numbers, special)
     covered = max((end for _, end in offsets), default=0) if cut else len(text)
     offsets = [_trim(text, span, token) for span, token in zip(offsets, tokens, strict=True)]
     named = set(tokenizer.all_special_ids)  # [UNK] too: it stands for characters, but is none of the text's words
@@ -46,12 +48,16 @@ def view(tokenizer: Any, text: str, max_tokens: int) -> Text:
         special=tuple(added or i in named for i, added in zip(ids, special, strict=True)),
         word_start=tuple(_word_starts(text, offsets, special)),
         alignment=((),) * len(ids),
+        encoding=reported,
     )
 
 
-def _encode(tokenizer: Any, text: str, limit: int) -> tuple[list[int], list[Span] | None, list[bool]]:
-    """ids, offsets (None without a fast tokenizer), and whether the tokenizer added the token, for at most `limit`."""
-    encoding = tokenizer(
+def _encode(tokenizer: Any, text: str, limit: int) -> tuple[list[int], list[Span] | None, list[bool], list[int | None]]:
+    """ids, offsets, whether the tokenizer added the token, and word numbers, for at most `limit` tokens.
+
+    A tokenizer that is not fast knows neither offsets (None) nor words (None each).
+    """
+    found = tokenizer(
         text,
         truncation=True,
         max_length=limit,
@@ -59,8 +65,10 @@ def _encode(tokenizer: Any, text: str, limit: int) -> tuple[list[int], list[Span
         return_special_tokens_mask=True,
         verbose=False,
     )
-    offsets = [tuple(span) for span in encoding["offset_mapping"]] if tokenizer.is_fast else None
-    return list(encoding["input_ids"]), offsets, [bool(m) for m in encoding["special_tokens_mask"]]
+    ids = list(found["input_ids"])
+    offsets = [tuple(span) for span in found["offset_mapping"]] if tokenizer.is_fast else None
+    words = found.word_ids() if tokenizer.is_fast else [None] * len(ids)
+    return ids, offsets, [bool(m) for m in found["special_tokens_mask"]], words
 
 
 def _trim(text: str, span: Span, token: str) -> Span:

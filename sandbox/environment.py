@@ -47,7 +47,7 @@ class Inputs:
 
     def spacy_parse(self, sentence: Any) -> Doc:
         doc = self.annotated()
-        if type(sentence) is not str or sentence.strip() != self.sentence.strip():
+        if type(sentence) is not str or sentence != self.sentence:
             raise ValueError("spacy_parse knows only the sentence of this call")
         return doc
 

@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 
 from sandbox.document import Doc, Span, Token
+from sandbox.encoding import ENTRIES, BatchEncoding, CharSpan, Tokens, TokenSpan
 from sandbox.facades import Namespace, words
 from sandbox.morph import Morph
-from sandbox.tokenizer import Encoding, Tensor, Tokenizer
+from sandbox.tensor import Tensor
+from sandbox.tokenizer import Tokenizer
 
 
 def public(kind: type, *hidden: str) -> frozenset[str]:
@@ -63,7 +65,9 @@ ATTRIBUTES: dict[type, frozenset[str]] = {
     Span: public(Span),
     Morph: public(Morph),
     Tokenizer: public(Tokenizer),
-    Encoding: public(Encoding),
+    BatchEncoding: public(BatchEncoding) | frozenset(ENTRIES),
+    Tokens: public(Tokens),
+    **dict.fromkeys((TokenSpan, CharSpan), frozenset({"start", "end"})),
     Tensor: public(Tensor),
 }
 for _kind in {np.dtype(c).type for c in np.typecodes["All"]}:

@@ -1,221 +1,153 @@
-"""A stand-in for a Hugging Face tokenizer that knows one text: its tokens, ids, offsets and word starts, nothing else."""
+"""A stand-in for a Hugging Face tokenizer that knows one text, from what the real one said of it (dsl.text.Encoding)."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-ROLES = {
-    "[CLS]": ("cls",), "[SEP]": ("sep",), "[PAD]": ("pad",), "[UNK]": ("unk",), "[MASK]": ("mask",), "<pad>": ("pad",),
-    "<s>": ("bos", "cls"), "</s>": ("eos", "sep"), "<unk>": ("unk",), "<mask>": ("mask",),
-    "<|endoftext|>": ("bos", "eos", "unk"), "<|begin_of_text|>": ("bos",), "<bos>": ("bos",), "<eos>": ("eos",),
+from sandbox.decoding import closed_up, decoder
+from sandbox.encoding import BatchEncoding, Tokens
+from sandbox.tensor import Tensor, plain
+
+# Of a text that no tokenizer made: its tokens stand for themselves.
+NO_FACTS: dict[str, Any] = {
+    "fast": True, "decoder": {"type": "Fuse"}, "skipped": [], "clean_up": False, "closes_up": False, "roles": {}, "special": [],
+    "marks": {}, "inputs": ["input_ids", "attention_mask"], "size": None, "vocab_size": None, "longest": 1 << 40,
 }  # fmt: skip
-BYTES = re.compile("(?:<0x[0-9A-F]{2}>)+")
-CLOSE_UP = frozenset({" .", " ?", " !", " ,", " n't", " 'm", " 's", " 've", " 're"})  # as WordPiece decoders do
+HARMLESS = frozenset({"verbose", "padding_side", "stride"})  # of no consequence for one text that is neither cut nor padded
 
 
-class Tensor:
-    """Integers in one or two dimensions, with what programs ask of a torch tensor or a nested list."""
+class OtherId:
+    """The id of a token that the text lacks: unequal to all ids of the text, as long as the token is in the vocabulary."""
 
-    __slots__ = ("_array",)
+    __slots__ = ("_token", "_unknown")
+    __array_priority__ = 1000
 
-    def __init__(self, values: Any):
-        self._array = np.array(values, dtype=np.int64)
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self._array.shape
-
-    @property
-    def ndim(self) -> int:
-        return self._array.ndim
-
-    def size(self, dim: int | None = None) -> Any:
-        return self._array.shape if dim is None else self._array.shape[dim]
-
-    def tolist(self) -> Any:
-        return self._array.tolist()
-
-    def numpy(self) -> np.ndarray:
-        return self._array.copy()
-
-    def numel(self) -> int:
-        return self._array.size
-
-    def item(self) -> int:
-        return self._array.item()
-
-    def squeeze(self, dim: int | None = None) -> Tensor:
-        return Tensor(self._array.squeeze() if dim is None or self._array.shape[dim] == 1 else self._array)
-
-    def flatten(self) -> Tensor:
-        return Tensor(self._array.ravel())
-
-    def detach(self) -> Tensor:
-        return self
-
-    def cpu(self) -> Tensor:
-        return self
-
-    def __len__(self) -> int:
-        return len(self._array)
-
-    def __iter__(self) -> Iterator[Any]:
-        return (self[i] for i in range(len(self)))
-
-    def __getitem__(self, at: Any) -> Any:
-        part = self._array[at]
-        return Tensor(part) if isinstance(part, np.ndarray) else int(part)
-
-    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
-        return self._array.astype(dtype or np.int64)
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._array.ravel().tolist()
+    def __init__(self, token: str, unknown: int | None):
+        self._token, self._unknown = token, unknown
 
     def __eq__(self, other: object) -> Any:
-        return self._array == (other._array if type(other) is Tensor else other)
+        if type(other) is OtherId:
+            return self._token == other._token
+        equal = np.asarray(plain(other)) == self._unknown
+        if self._unknown is not None and np.any(equal):
+            raise ValueError(f"whether {self._token!r} is in the vocabulary is not known in the sandbox")
+        if type(other) is Tensor:
+            return Tensor(np.zeros(other.shape, bool))
+        return np.zeros(other.shape, bool) if isinstance(other, np.ndarray) else False
 
     def __ne__(self, other: object) -> Any:
-        return ~(self == other)
+        equal = self == other
+        return not equal if isinstance(equal, bool) else ~equal
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        raise TypeError(f"the id of {self._token!r}, which is not in this text, can only be compared in the sandbox")
 
-    def __repr__(self) -> str:
-        return f"tensor({self._array.tolist()})"
-
-
-class Encoding:
-    """What calling the tokenizer returns: a mapping, whose entries are attributes too."""
-
-    __slots__ = ("_entries", "_tokens", "_words")
-
-    def __init__(self, entries: dict[str, Any], tokens: Sequence[str], words: Sequence[int | None]):
-        self._entries, self._tokens, self._words = entries, tuple(tokens), tuple(words)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._entries[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._entries
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(list(self._entries))
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def keys(self) -> list[str]:
-        return list(self._entries)
-
-    def values(self) -> list[Any]:
-        return list(self._entries.values())
-
-    def items(self) -> list[tuple[str, Any]]:
-        return list(self._entries.items())
-
-    def get(self, name: str, default: Any = None) -> Any:
-        return self._entries.get(name, default)
-
-    def to(self, *_: Any) -> Encoding:
-        return self
-
-    @property
-    def input_ids(self) -> Any:
-        return self._entries["input_ids"]
-
-    @property
-    def attention_mask(self) -> Any:
-        return self._entries["attention_mask"]
-
-    @property
-    def token_type_ids(self) -> Any:
-        return self._entries["token_type_ids"]
-
-    @property
-    def offset_mapping(self) -> Any:
-        if "offset_mapping" not in self._entries:
-            raise AttributeError("offset_mapping needs return_offsets_mapping=True")
-        return self._entries["offset_mapping"]
-
-    def word_ids(self, batch_index: int = 0) -> list[int | None]:
-        return list(self._words)
-
-    def tokens(self, batch_index: int = 0) -> list[str]:
-        return list(self._tokens)
+    def __bool__(self) -> bool:
+        return True
 
 
-def role(suffix: str, name: str) -> property:
-    return property(lambda self: (self._role_tokens if suffix == "token" else self._role_ids).get(name))
+def role(name: str, part: int) -> property:
+    return property(lambda self: self._facts["roles"].get(f"{name}_token", (None, None))[part])
 
 
 class Tokenizer:
     """Answers for the one text it was made from; any other string is an error, since no real tokenizer is at hand."""
 
-    __slots__ = ("_ids", "_of_id", "_offsets", "_role_ids", "_role_tokens", "_special", "_text", "_tokens", "_words")
+    __slots__ = ("_added", "_decoder", "_facts", "_ids", "_of_id", "_offsets", "_text", "_tokens", "_words")
 
-    is_fast = True
+    padding_side = truncation_side = "right"
 
     def __init__(self, text: Mapping[str, Any]):
         n = len(text["tokens"])
+        said = text.get("encoding")
         self._text, self._tokens = text["text"], tuple(text["tokens"])
         self._ids = tuple(text["ids"]) or tuple(range(n))
-        self._offsets = tuple(tuple(pair) for pair in text["offsets"])
-        self._special = tuple(text["special"]) or (False,) * n
-        self._of_id = dict(zip(self._ids, self._tokens, strict=True))
-        self._words = word_numbers(self._special, text["word_start"] or [True] * n)
-        named = [(r, t, i) for i, t in self._of_id.items() for r in ROLES.get(t, ())]
-        self._role_tokens = {r: t for r, t, _ in named}
-        self._role_ids = {r: i for r, _, i in named}
+        self._facts: dict[str, Any] = json.loads(said["facts"]) if said else NO_FACTS
+        special = tuple(text["special"]) or (False,) * n
+        self._added: tuple[bool, ...] = tuple(said["added"]) if said else special
+        self._offsets = [tuple(pair) for pair in (said or text)["offsets"]]
+        self._words = tuple(said["words"]) if said else word_numbers(special, text["word_start"] or [True] * n)
+        self._of_id = {number: token for token, number in self._facts["special"]} | dict(zip(self._ids, self._tokens, strict=True))
+        if not said:
+            own = {i: t for i, t, s in zip(self._ids, self._tokens, special, strict=True) if s}
+            self._facts = NO_FACTS | {"special": [[t, i] for i, t in own.items()], "skipped": list(own)}
+        self._decoder: Any = None
 
     def __call__(
         self,
         text: Any = None,
         text_pair: Any = None,
         add_special_tokens: bool = True,
+        padding: Any = False,
+        truncation: Any = None,
+        max_length: int | None = None,
         return_tensors: Any = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_special_tokens_mask: bool = False,
         return_offsets_mapping: bool = False,
-        **_: Any,
-    ) -> Encoding:
+        return_length: bool = False,
+        **more: Any,
+    ) -> BatchEncoding:
         batch = type(text) in (list, tuple) and len(text) == 1
         self._check(text[0] if batch else text)
         if text_pair is not None:
             raise ValueError("the tokenizer of the sandbox takes one text")
-        keep = [i for i in range(len(self._tokens)) if add_special_tokens or not self._special[i]]
-        entries: dict[str, Any] = {
-            "input_ids": [self._ids[i] for i in keep],
-            "token_type_ids": [0] * len(keep),
-            "attention_mask": [1] * len(keep),
-        }
+        if other := [name for name, value in more.items() if name not in HARMLESS and value not in (None, False)]:
+            raise ValueError(f"{other[0]} is not available in the sandbox's tokenizer")
+        keep = [i for i in range(len(self._tokens)) if add_special_tokens or not self._added[i]]
+        self._check_length(len(keep), padding, truncation, max_length)
+        n, inputs = len(keep), self._facts["inputs"]
+        added = [int(self._added[i]) for i in keep]
+        if return_offsets_mapping and not (self._facts["fast"] and self._offsets):
+            raise NotImplementedError("return_offset_mapping is not available when using Python tokenizers")
+        entries: dict[str, Any] = {"input_ids": [self._ids[i] for i in keep]}
+        if "token_type_ids" in inputs if return_token_type_ids is None else return_token_type_ids:
+            entries["token_type_ids"] = [0] * n
+        if "attention_mask" in inputs if return_attention_mask is None else return_attention_mask:
+            entries["attention_mask"] = [1] * n
+        if return_special_tokens_mask:
+            entries["special_tokens_mask"] = added
         if return_offsets_mapping:
-            if not self._offsets:
-                raise ValueError("this text has no character offsets")
             entries["offset_mapping"] = [self._offsets[i] for i in keep]
-        shape: Callable[[Any], Any]
-        if return_tensors == "np":
-            shape = lambda values: np.array([values])  # noqa: E731
-        elif return_tensors is not None:
-            shape = lambda values: Tensor([values])  # noqa: E731
-        else:
-            shape = lambda values: [list(values)] if batch else list(values)  # noqa: E731
-        shaped = {name: shape(values) for name, values in entries.items()}
-        return Encoding(shaped, [self._tokens[i] for i in keep], [self._words[i] for i in keep])
+        if return_length:
+            entries["length"] = n
+        shaped = {name: as_asked(value, batch, return_tensors) for name, value in entries.items()}
+        known = None
+        if self._facts["fast"]:
+            offsets = [self._offsets[i] for i in keep] if self._offsets else []
+            tokens = [self._tokens[i] for i in keep]
+            known = Tokens(entries["input_ids"], tokens, offsets, [self._words[i] for i in keep], [bool(a) for a in added])
+        return BatchEncoding(shaped, known)
 
     def _check(self, text: Any) -> None:
-        if type(text) is not str or text.strip() != self._text.strip():
-            raise ValueError("the tokenizer of the sandbox knows only the sentence of this call")
+        if type(text) is not str or text != self._text:
+            raise ValueError("the tokenizer of the sandbox knows only the sentence of this call, as it is")
 
-    def encode_plus(self, text: Any = None, **options: Any) -> Encoding:
+    def _check_length(self, n: int, padding: Any, truncation: Any, max_length: int | None) -> None:
+        """Refuses what would cut or pad the text."""
+        length = self._facts["longest"] if max_length is None else max_length
+        cuts = truncation not in (None, False, "do_not_truncate") or (truncation is None and max_length is not None)
+        if n > length and cuts:
+            raise ValueError(f"the tokenizer of the sandbox does not cut the text (max_length={length})")
+        if padding == "max_length" and n < length < 1 << 40:
+            raise ValueError(f"the tokenizer of the sandbox does not pad the text (max_length={length})")
+
+    def encode_plus(self, text: Any = None, **options: Any) -> BatchEncoding:
         return self(text, **options)
 
-    def encode(self, text: Any, add_special_tokens: bool = True, return_tensors: Any = None, **_: Any) -> Any:
-        return self(text, add_special_tokens=add_special_tokens, return_tensors=return_tensors)["input_ids"]
+    def batch_encode_plus(self, batch: Any, **options: Any) -> BatchEncoding:
+        return self(list(batch), **options)
 
-    def tokenize(self, text: Any, add_special_tokens: bool = False, **_: Any) -> list[str]:
-        return self(text, add_special_tokens=add_special_tokens).tokens()
+    def encode(self, text: Any, text_pair: Any = None, add_special_tokens: bool = True, **options: Any) -> Any:
+        return self(text, text_pair, add_special_tokens, **options)["input_ids"]
+
+    def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **options: Any) -> list[str]:
+        return self(text, pair, add_special_tokens, **options).tokens()
 
     def _token(self, number: Any) -> str:
         try:
@@ -223,57 +155,108 @@ class Tokenizer:
         except (KeyError, TypeError):
             raise ValueError("the tokenizer of the sandbox knows only the ids of this text") from None
 
-    def _numbers(self, ids: Any) -> list[int]:
-        if type(ids) is int or isinstance(ids, np.integer):
-            return [int(ids)]
-        values = ids.tolist() if type(ids) in (Tensor, np.ndarray) else list(ids)
-        if len(values) == 1 and type(values[0]) in (list, Tensor):
-            return self._numbers(values[0])
-        return [values] if type(values) is int else values
-
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        if type(ids) is int or isinstance(ids, np.integer):
+        ids = plain(ids)
+        if isinstance(ids, (int, np.integer)) or (isinstance(ids, np.ndarray) and ids.ndim == 0):
             return self._token(ids)
-        special = {i for i, s in zip(self._ids, self._special, strict=True) if s} if skip_special_tokens else ()
-        return [self._token(number) for number in self._numbers(ids) if number not in special]
+        skipped = {number for _, number in self._facts["special"]} if skip_special_tokens else ()
+        return [self._token(number) for number in ids if int(number) not in skipped]
 
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
-        known = {token: number for number, token in self._of_id.items()}
-        if type(tokens) is str:
-            return known.get(tokens, self._role_ids.get("unk"))
-        return [known.get(token, self._role_ids.get("unk")) for token in tokens]
+        return self._number(tokens) if type(tokens) is str else [self._number(token) for token in tokens]
+
+    def _number(self, token: str) -> Any:
+        known = self._facts["marks"] | {t: number for number, t in self._of_id.items()}
+        return known[token] if token in known else OtherId(token, self.unk_token_id)
 
     def convert_tokens_to_string(self, tokens: Any) -> str:
-        return joined(list(tokens))
+        if self._decoder is None:
+            self._decoder = decoder(self._facts["decoder"])
+        if not self._facts["fast"]:
+            raise ValueError("decode is not available in the sandbox for a tokenizer without a tokenizer.json")
+        return self._decoder(list(tokens))
 
-    def decode(self, ids: Any, skip_special_tokens: bool = False, **_: Any) -> str:
-        return joined(self.convert_ids_to_tokens(self._numbers(ids), skip_special_tokens))
+    def decode(
+        self, ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None, **_: Any
+    ) -> Any:
+        ids = ids["input_ids"] if type(ids) is BatchEncoding else ids
+        ids = plain(ids).tolist() if type(ids) in (Tensor, np.ndarray) or isinstance(ids, np.generic) else ids
+        listed = [plain(i).tolist() if type(i) in (Tensor, np.ndarray) else i for i in ([ids] if type(ids) is int else ids)]
+        if listed and type(listed[0]) in (list, tuple):
+            return [self.decode(row, skip_special_tokens, clean_up_tokenization_spaces) for row in listed]
+        skipped = self._facts["skipped"] if skip_special_tokens else ()
+        text = self.convert_tokens_to_string([self._token(i) for i in listed if int(i) not in skipped])
+        wanted = self._facts["clean_up"] if clean_up_tokenization_spaces is None else clean_up_tokenization_spaces
+        return closed_up(text) if wanted and self._facts["closes_up"] else text
 
-    def batch_decode(self, batch: Any, skip_special_tokens: bool = False, **_: Any) -> list[str]:
-        return [self.decode(ids, skip_special_tokens) for ids in batch]
+    def batch_decode(self, sequences: Any, skip_special_tokens: bool = False, **options: Any) -> list[str]:
+        found = [self.decode(ids, skip_special_tokens, **options) for ids in plain(sequences)]
+        # A flat list of ids is one text.
+        return found if not found or np.ndim(plain(sequences)[0]) else [self.decode(sequences, skip_special_tokens, **options)]
 
-    def get_special_tokens_mask(self, *_: Any, **__: Any) -> list[int]:
-        return [int(special) for special in self._special]
+    def get_special_tokens_mask(self, ids: Any, _: Any = None, already_has_special_tokens: bool = False) -> list[int]:
+        if not already_has_special_tokens:
+            raise NotImplementedError("get_special_tokens_mask needs already_has_special_tokens=True")
+        return [int(int(number) in self.all_special_ids) for number in plain(ids)]
+
+    @property
+    def is_fast(self) -> bool:
+        return self._facts["fast"]
 
     @property
     def all_special_tokens(self) -> list[str]:
-        return list(dict.fromkeys(t for t, special in zip(self._tokens, self._special, strict=True) if special))
+        return [token for token, _ in self._facts["special"]]
 
     @property
     def all_special_ids(self) -> list[int]:
-        return list(dict.fromkeys(i for i, special in zip(self._ids, self._special, strict=True) if special))
+        return [number for _, number in self._facts["special"]]
 
     @property
     def special_tokens_map(self) -> dict[str, str]:
-        return {f"{name}_token": token for name, token in self._role_tokens.items()}
+        return {name: token for name, (token, _) in self._facts["roles"].items()}
 
-    bos_token, bos_token_id = role("token", "bos"), role("id", "bos")
-    eos_token, eos_token_id = role("token", "eos"), role("id", "eos")
-    cls_token, cls_token_id = role("token", "cls"), role("id", "cls")
-    sep_token, sep_token_id = role("token", "sep"), role("id", "sep")
-    pad_token, pad_token_id = role("token", "pad"), role("id", "pad")
-    unk_token, unk_token_id = role("token", "unk"), role("id", "unk")
-    mask_token, mask_token_id = role("token", "mask"), role("id", "mask")
+    @property
+    def model_input_names(self) -> list[str]:
+        return list(self._facts["inputs"])
+
+    @property
+    def model_max_length(self) -> int:
+        return self._facts["longest"]
+
+    @property
+    def vocab_size(self) -> int:
+        return self._size("vocab_size")
+
+    def __len__(self) -> int:
+        return self._size("size")
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _size(self, which: str) -> int:
+        if self._facts[which] is None:
+            raise ValueError("no tokenizer made this text: the size of the vocabulary is unknown")
+        return self._facts[which]
+
+    bos_token, bos_token_id = role("bos", 0), role("bos", 1)
+    eos_token, eos_token_id = role("eos", 0), role("eos", 1)
+    cls_token, cls_token_id = role("cls", 0), role("cls", 1)
+    sep_token, sep_token_id = role("sep", 0), role("sep", 1)
+    pad_token, pad_token_id = role("pad", 0), role("pad", 1)
+    unk_token, unk_token_id = role("unk", 0), role("unk", 1)
+    mask_token, mask_token_id = role("mask", 0), role("mask", 1)
+
+
+def as_asked(value: Any, batch: bool, return_tensors: Any) -> Any:
+    """One entry of an encoding in the shape that was asked for; a number stands for the batch's list of it."""
+    rows = [value]
+    if return_tensors == "np":
+        return np.array(rows)
+    if return_tensors == "pt":
+        return Tensor(np.array(rows))
+    if return_tensors is not None:
+        raise ValueError(f"return_tensors={return_tensors!r} is not available in the sandbox: use 'pt' or 'np'")
+    return rows if batch or type(value) is int else value
 
 
 def word_numbers(special: Sequence[bool], starts: Sequence[bool]) -> tuple[int | None, ...]:
@@ -284,15 +267,3 @@ def word_numbers(special: Sequence[bool], starts: Sequence[bool]) -> tuple[int |
         word += not is_special and (start or word < 0)
         numbers.append(None if is_special else word)
     return tuple(numbers)
-
-
-def joined(tokens: list[str]) -> str:
-    """Tokens as text, by the markers of the common tokenizer families: SentencePiece, byte-level BPE, WordPiece."""
-    if any(token[:1] in ("▁", "Ġ", "Ċ") for token in tokens) or any(BYTES.match(token) for token in tokens):
-        text = BYTES.sub(lambda m: bytes.fromhex(m[0][3:-1].replace("><0x", "")).decode("utf-8", "replace"), "".join(tokens))
-        return text.replace("▁", " ").replace("Ġ", " ").replace("Ċ", "\n").removeprefix(" ")
-    pieces = tokens[:1]
-    for token in tokens[1:]:
-        piece = token[2:] if token.startswith("##") else " " + token
-        pieces.append(piece[1:] if piece in CLOSE_UP else piece)
-    return "".join(pieces)

@@ -11,6 +11,7 @@ import json
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sandbox.result import Outcome
@@ -47,6 +48,8 @@ def encode_text(text: Text) -> bytes:
         "annotated": bool(text.annotated),
         "words": [{name: getattr(word, name) for name in WORD_FIELDS} for word in text.words],
     }
+    if text.encoding is not None:
+        plain["encoding"] = asdict(text.encoding)
     head = json.dumps(plain).encode()  # ASCII: lone surrogates survive as escapes
     return struct.pack("<I", len(head)) + head + np.ascontiguousarray(text.similarity, dtype="<f4").tobytes()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dsl.text import Text, Word, plain_text
+from harness.encodings import encoding
 from sandbox import Sandbox
 
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -61,9 +62,9 @@ def text():
 
 def make_text(sentence, tokenizer, nlp, vectors, size):
     """A Text from a Hugging Face tokenizer's offsets and a spaCy pipeline; embeddings from a fixed random table."""
-    encoding = tokenizer(sentence, return_offsets_mapping=True, truncation=True, max_length=size)
-    ids = tuple(encoding["input_ids"])
-    offsets = tuple(map(tuple, encoding["offset_mapping"]))
+    found = tokenizer(sentence, return_offsets_mapping=True, truncation=True, max_length=size)
+    ids = tuple(found["input_ids"])
+    offsets = tuple(map(tuple, found["offset_mapping"]))
     sentence = sentence[: max(end for _, end in offsets)]
     doc = nlp(sentence)
     sentences = {token.i: number for number, span in enumerate(doc.sents) for token in span}
@@ -90,6 +91,7 @@ def make_text(sentence, tokenizer, nlp, vectors, size):
         ),
         annotated=True,
         embeddings=rows,
+        encoding=encoding(tokenizer, ids, offsets, found.word_ids(), [s is None for s in found.sequence_ids()]),
     ), doc  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def test_many_texts_at_once_keep_their_order(box):
         ("import numpy as np\nimport torch\ndef program(a, b): 1", "refused", "line 2: import of torch"),
         ("def program(a, b):\n    return 1 +", "refused", "line 2: invalid syntax"),
         ("def program(a):\n    return 1", "refused", "no top-level function of two parameters"),
-        ("def program(a, b):\n    return b.vocab_size", "error", "line 2: AttributeError: Tokenizer has no attribute vocab_size"),
+        ("def program(a, b):\n    return b.get_vocab", "error", "line 2: AttributeError: Tokenizer has no attribute get_vocab"),
         ("def program(a, b):\n    raise ValueError", "error", "line 2: ValueError"),
         ("def program(a, b):\n    return 'x', np.eye(4)", "invalid", "returned a matrix of shape (4, 4), expected (3, 3)"),
         ("def program(a, b):\n    return open", "refused", "line 2: open is not available"),

@@ -1,0 +1,1 @@
+def generated(count, seed): return []
