@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from dsl.text import plain_text
-from harness.targets import DEMO
+from harness.locate import DEMO
 from harness.tokens import view
 from sandbox import wire
 from sandbox.environment import Inputs
