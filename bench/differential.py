@@ -84,6 +84,10 @@ class Reader:
             found = replace(found, words=own, alignment=align(found.offsets, own), annotated=True)
         return replace(found, embeddings=self.target.embed(found.ids))
 
+    @property
+    def nlp(self) -> Callable[[str], Any] | None:
+        return self.annotator.nlp if self.annotator else None
+
     def texts(self, raw: Sequence[str] = PLAIN) -> list[Text]:
         """The texts as the target reads them, and prefixes of some."""
         return [self(text) for text in raw] + [self(cut(self(text), n)) for text in raw for n in PREFIXES.get(text, ())]
@@ -134,9 +138,9 @@ class Original:
 
     def plainly(self, text: Text) -> np.ndarray | str:
         """The pattern by the real tokenizer and a real spaCy document, or how that failed."""
-        target, annotator = self.reader.target, self.reader.annotator
+        target = self.reader.target
         try:
-            return run_plainly(self.source, text, target.tokenizer, annotator.nlp if annotator else None, target.causal)
+            return run_plainly(self.source, text, target.tokenizer, self.reader.nlp, target.causal)
         except Exception as error:
             return f"{type(error).__name__}: {error}"
 
@@ -263,6 +267,12 @@ def default_targets() -> list[str]:
     return ["demo", *(str(folder) for folder in folders if folder.exists())]
 
 
+def default_annotator() -> Annotator | None:
+    """The spaCy pipeline beside the checkout, where there is one."""
+    folder = SHARED / "models/en_ud_sm"
+    return load_annotator(str(folder)) if folder.exists() and find_spec("spacy") else None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("files", nargs="*", type=Path)
@@ -270,14 +280,13 @@ def main() -> int:
     parser.add_argument("--small", type=int, default=0, metavar="N", help="also N generated programs of one construct each")
     parser.add_argument("--seed", type=int, default=0, help="of the generated programs")
     parser.add_argument("--targets", nargs="+", default=default_targets())
-    here = SHARED / "models/en_ud_sm"
-    parser.add_argument("--annotator", default=str(here) if here.exists() else None)
+    parser.add_argument("--annotator", help="a spaCy pipeline (default: the one beside the checkout)")
     options = parser.parse_args()
     programs = [(file.name, file.read_text(), options.own) for file in options.files]
     programs += [(name, source, True) for name, source in generated(options.small, options.seed)]
     if not programs:
         parser.error("no programs: give files or --small N")
-    annotator = load_annotator(options.annotator) if options.annotator else None
+    annotator = load_annotator(options.annotator) if options.annotator else default_annotator()
     readers = [Reader(load_target(spec), annotator) for spec in options.targets]
     wrong, refused = 0, 0
     with Sandbox() as sandbox:
@@ -285,12 +294,11 @@ def main() -> int:
         for name, source, own in programs:
             for reader in readers:
                 found = compare(Original(source, reader, sandbox, own), texts[reader])
-                for difference in found.differences:
-                    print(
-                        f"{name} on {reader.target.name}: {difference.what}, by {difference.largest:.2g}: {difference.smallest!r}"
-                    )
+                where = f"{name} on {Path(reader.target.name).name}"
+                for one in found.differences:
+                    print(f"{where}: {one.what}, by {one.largest:.2g}: {one.smallest!r}")
                 if found.stopped:
-                    print(f"{name} on {reader.target.name}: no pattern on {found.failed} texts ({found.stopped})")
+                    print(f"{where}: no pattern on {found.failed} texts ({found.stopped})")
                 wrong += bool(found.differences)
             refused += bool(found.refused)
             if found.refused:

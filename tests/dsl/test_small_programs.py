@@ -1,0 +1,88 @@
+"""The lifter on small programs of one construct each (bench/small_programs.py): right on every text, or refused.
+
+The oracle is plain Python with the demo's tokenizer. NOT_MENDED names the constructs that are lifted wrongly today, with the
+reason: whoever mends one deletes its name.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from differential import PLAIN, TOLERANCE, Reader, cut, default_annotator, run_plainly
+from small_programs import TEMPLATES, filled
+
+from dsl.batch import Batch
+from dsl.evaluator import evaluate
+from dsl.lift import Refusal, lift
+
+DRAWS = 3
+NOT_MENDED = {
+    "a position that is missing is taken for true, and position 0 for true": (
+        "x or 0", "not first", "both missing", "min with default", "missing in a list", "get with or",
+    ),
+    "an array of whole numbers or truth values takes fractions": (
+        "integer zeros", "integer full", "arange in place", "integer matrix", "eye of integers", "zeros like",
+    ),
+    "an iterator is taken for a list": (
+        "map used up", "generator used up", "generator in", "zip used up", "filter used up", "next twice", "reversed once",
+    ),
+    "a view is taken for a copy, a shared row for rows of their own": (
+        "view of a column", "view transposed", "a shared row", "a shared row kept",
+    ),
+    "a position that is named twice is written twice": ("index repeated",),
+    "what writes into its argument is left out": ("np.add.at", "np.maximum.at", "clip out"),
+    "weights are compared in single precision": ("power boundary", "sum boundary", "tenths", "exponent limits"),
+    "a test of kinds or of missing numbers is taken for true or false": (
+        "isnan", "nan to num", "isinstance", "isinstance of a string", "hasattr",
+    ),
+    "two names that a while loop moves": ("while with two",),
+    "an entry that reading makes": ("defaultdict read",),
+    "words are counted at word starts, not as the tokenizer does": ("word numbers",),
+}  # fmt: skip
+DIFFER = {name: reason for reason, names in NOT_MENDED.items() for name in names}
+
+
+@pytest.fixture(scope="module")
+def read():
+    from harness.targets import load_target
+
+    annotator = default_annotator()
+    return Reader(load_target("demo"), annotator)
+
+
+@pytest.fixture(scope="module")
+def texts(read):
+    story = read(PLAIN[0])
+    short = [read(cut(story, n)) for n in (1, 2, 3, 5, 9)]
+    return [*short, read(PLAIN[3]), read(PLAIN[4]), read(PLAIN[7]), read(PLAIN[13], 24), read("word"), read(PLAIN[10], 24)]
+
+
+def marks(name):
+    return [pytest.mark.xfail(reason=DIFFER[name], strict=True, raises=AssertionError)] if name in DIFFER else []
+
+
+@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in TEMPLATES])
+def test_a_construct_is_lifted_right_or_refused(name, read, texts):
+    if "#spacy" in TEMPLATES[name] and read.annotator is None:
+        pytest.skip("no spaCy pipeline is here")
+    rng = random.Random(name)
+    for source in dict.fromkeys(filled(TEMPLATES[name], rng) for _ in range(DRAWS)):
+        try:
+            program = lift(source).program
+        except Refusal as refusal:
+            assert refusal.line > 0 and refusal.reason
+            continue
+        for text, pattern in zip(texts, evaluate(program, Batch(texts, read.target.causal)), strict=True):
+            try:
+                plain = run_plainly(source, text, read.target.tokenizer, read.nlp, read.target.causal)
+            except Exception:
+                continue  # the original has no pattern here
+            n = len(text)
+            difference = np.abs(pattern[:n, :n] - plain).max()
+            assert difference <= TOLERANCE, f"by {difference:.3g} on {text.text!r}\n{source}\n{program}"
+
+
+def test_every_wrong_construct_is_one_of_the_templates():
+    assert set(DIFFER) <= set(TEMPLATES)
