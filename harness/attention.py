@@ -165,7 +165,7 @@ def _write(
 
 
 def _patterns(target: Target, ids: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
-    """(layers * heads, n, n) float16 of each text of one right-padded batch."""
+    """(layers * heads, n, n) float16 of each text of one right-padded batch; rows sum to 1, also where a sink takes part."""
     import torch
 
     from harness.probe import attentions
@@ -178,6 +178,8 @@ def _patterns(target: Target, ids: Sequence[Sequence[int]]) -> Iterator[np.ndarr
         padded[b, : len(row)] = torch.tensor(row)
         mask[b, : len(row)] = 1
     layers = attentions(target.model, padded.to(target.device), mask.to(target.device))  # per layer (B, H, Q, K)
+    if target.sinks:
+        layers = tuple(layer / layer.sum(-1, keepdim=True).clamp_min(1e-9) for layer in layers)
     half = [layer.half().cpu() for layer in layers]
     del layers
     for b, row in enumerate(ids):
@@ -187,7 +189,7 @@ def _patterns(target: Target, ids: Sequence[Sequence[int]]) -> Iterator[np.ndarr
 
 def _key(target: Target, texts: Sequence[Text], batch_bytes: int) -> str:
     """Hash of everything that the bytes of the file depend on; batches and devices change the last bit."""
-    digest = hashlib.sha256(f"{FORMAT} {target.fingerprint} {target.device} {batch_bytes}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {target.fingerprint} {target.device} {batch_bytes}{' sinks' * target.sinks}".encode())
     for text in texts:
         digest.update(f"{text.ids}".encode())
     return digest.hexdigest()[:24]

@@ -111,5 +111,16 @@ def positive(kind: Callable[[str], Any] = int) -> Callable[[str], Any]:
     return read
 
 
+def natural(text: str) -> int:
+    """An argument type: 0, 1, 2 and so on."""
+    try:
+        value = int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return value
+
+
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 SHADES = " .:-=+*#%@"
-MOST_ROWS = 34  # of a map: two maps and the space between them fit 80 columns
+MOST_ROWS = 32  # of a map: two maps, the space between them and the queries' tokens fit 80 columns
+LABEL = 11  # columns for the query's token, a space included
+LETTERS = 3  # of a key's token above its column
 GAP = 4
 TERMINAL_LEVELS = (0, 95, 135, 175, 215, 255)  # of the 6 x 6 x 6 cube in 256 colours
 
@@ -30,18 +32,43 @@ def style_of(stream: TextIO) -> str:
     return "truecolor" if os.environ.get("COLORTERM", "") in ("truecolor", "24bit") else "256"
 
 
-def side_by_side(matrices: Sequence[tuple[str, np.ndarray]], style: str) -> list[str]:
+def side_by_side(matrices: Sequence[tuple[str, np.ndarray]], style: str, tokens: Sequence[str]) -> list[str]:
     """Lines that show (title, (n, n) weights from 0 to 1) beside each other, the first MOST_ROWS queries and keys of each.
 
-    Shades go by the square root of the weight, so that small weights stay visible.
+    tokens: of the text; left of each row stands its query's token (where a line holds two rows, both), above each column the first
+    letters of its key's. Shades go by the square root of the weight, so that small weights stay visible.
     """
+    n = min(len(tokens), MOST_ROWS)
+    named = [visible(t) for t in tokens[:n]]
     maps = [
         plain(m[:MOST_ROWS, :MOST_ROWS]) if style == "plain" else coloured(m[:MOST_ROWS, :MOST_ROWS], style) for _, m in matrices
     ]
     widths = [min(len(m), MOST_ROWS) for _, m in matrices]
     space = " " * GAP
     titles = space.join(title[:width].ljust(width) for (title, _), width in zip(matrices, widths, strict=True))
-    return [titles.rstrip(), *(space.join(row).rstrip() for row in zip(*maps, strict=True))]
+    keys = ["".join(t[i : i + 1] or " " for t in named) for i in range(LETTERS)]
+    if style == "plain":
+        queries = [t[: LABEL - 1].ljust(LABEL) for t in named]
+    else:
+        half = (LABEL - 2) // 2
+        pairs = [(named[i], named[i + 1] if i + 1 < n else "") for i in range(0, n, 2)]
+        queries = [(f"{a[:half]}/{b[:half]}" if b else a[: LABEL - 1]).ljust(LABEL) for a, b in pairs]
+    margin = " " * LABEL
+    return [
+        (margin + titles).rstrip(),
+        *((margin + space.join([line.ljust(n)] * len(maps))).rstrip() for line in keys),
+        *((label + space.join(row)).rstrip() for label, row in zip(queries, zip(*maps, strict=True), strict=True)),
+    ]
+
+
+def visible(token: str) -> str:
+    """A token as it stands in a map: without the space before it, white space as signs.
+
+    >>> visible(" the"), visible("\\n"), visible(" ")
+    ('the', '↵', '·')
+    """
+    bare = token.removeprefix(" ") or token
+    return bare.replace("\n", "↵").replace("\t", "→").replace(" ", "·").replace("\r", "↵")
 
 
 def plain(matrix: np.ndarray) -> list[str]:

@@ -32,6 +32,15 @@ def table(rows: Sequence[Sequence[Any]], header: Sequence[str], right: Sequence[
     return "\n".join(lines)
 
 
+def plural(count: int, noun: str) -> str:
+    """A number with its noun.
+
+    >>> plural(1, "head"), plural(1200, "head")
+    ('1 head', '1,200 heads')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def cut(text: str, width: int) -> str:
     """One line of at most `width` characters."""
     flat = "; ".join(text.splitlines())

@@ -38,7 +38,7 @@ def run_table(outcome: dict[str, Any]) -> str:
     if not many:
         header += ["lib test", "proposer"]
     right = [name not in ("head", "kind", "lib", "proposer") for name in header]
-    title = f"{outcome['target']} on text {outcome['text']}, seed {outcome['seed']}: {len(records)} heads"
+    title = f"{outcome['target']} on text {outcome['text']}, seed {outcome['seed']}: {output.plural(len(records), 'head')}"
     return "\n\n".join([*wrap(title, WIDTH), _fitted(output.table(rows, header, right)), _library(outcome), _means(outcome)])
 
 
@@ -87,7 +87,7 @@ def head_page(session: Session, record: dict[str, Any], stream: TextIO | None = 
     program = parse(record["program"])
     low, high = record["interval"]
     name, served = _name(record), record["library_program"]
-    title = f"{name}: {record['kind']}, {record['rules']} rules, size {record['size']}, by {record['proposer']}"
+    title = f"{name}: {record['kind']}, {output.plural(record['rules'], 'rule')}, size {record['size']}, by {record['proposer']}"
     intervals = record.get("intervals", {"test": [low, high]})
     scores = [
         ("own program", *(_iou(record["iou"][s]) for s in SPLITS)),
@@ -120,7 +120,7 @@ def _maps(session: Session, record: dict[str, Any], style: str) -> str:
     shown = f"first {n} of {len(text)}" if n < len(text) else f"all {n}"
     iou = record["iou_per_text"]["test"][index]
     caption = f"held-out text {index}, {shown} tokens (rows are queries, columns keys); IoU on the whole text {_iou(iou)}"
-    drawn = maps.side_by_side([("model", true), ("program", program)], style)
+    drawn = maps.side_by_side([("model", true), ("program", program)], style, text.tokens)
     return "\n".join([*wrap(caption, WIDTH), *drawn])
 
 

@@ -67,6 +67,32 @@ def bears_padding(model: Any, probe: torch.Tensor) -> bool:
     return all(torch.allclose(a[..., :n, :n], b, atol=1e-4) for a, b in zip(padded, alone, strict=True))
 
 
+def check_ids(model: Any, tokenizer: Any, spec: str) -> None:
+    """Raises UserError where the tokenizer knows tokens that the model has no embedding for.
+
+    Tokens added for padding and the like may lie beyond: texts do not hold them.
+    """
+    rows = model.get_input_embeddings().weight.shape[0]
+    special = set(tokenizer.all_special_ids)
+    beyond = [(i, token) for token, i in tokenizer.get_vocab().items() if i >= rows and i not in special]
+    if beyond:
+        last, token = max(beyond)
+        raise UserError(
+            f"{spec}: the tokenizer does not fit the model: {token!r} is token {last}, the model has embeddings for 0 to {rows - 1}"
+        )
+
+
+def without_empty_windows(config: Any) -> tuple[str, ...]:
+    """Makes a sliding window of 0, which some configurations write for none, no window; returns what to tell the user."""
+    text = config.get_text_config()
+    if getattr(text, "sliding_window", None) != 0:
+        return ()
+    text.sliding_window = None
+    if kinds := getattr(text, "layer_types", None):
+        text.layer_types = ["full_attention"] * len(kinds)
+    return ("sliding_window 0 is taken for no window",)
+
+
 def context_of(config: Any, model: Any, tokenizer: Any) -> int | None:
     """The most tokens that model and tokenizer take; None without a limit."""
     import torch

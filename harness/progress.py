@@ -31,6 +31,8 @@ def board() -> Iterator[Report]:
         tasks: dict[str, Any] = {}
 
         def report(phase: str, done: int, total: int, figures: dict[str, Any]) -> None:
+            if not total:
+                return
             if phase not in tasks:
                 tasks[phase] = bar.add_task(PHASES[phase], total=total, text="")
             bar.update(tasks[phase], completed=done, text=said(figures))
@@ -43,7 +45,7 @@ def _lines() -> Report:
 
     def report(phase: str, done: int, total: int, figures: dict[str, Any]) -> None:
         tenth = 10 * done // max(1, total)
-        if shown.get(phase) != tenth:
+        if total and shown.get(phase) != tenth:
             shown[phase] = tenth
             print(f"headscript: {PHASES[phase]} {done}/{total} {said(figures)}".rstrip(), file=sys.stderr, flush=True)
 

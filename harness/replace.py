@@ -29,6 +29,7 @@ PatternFunction = Callable[["torch.Tensor", "torch.Tensor | None"], Patterns]  #
 
 NAME = "headscript"  # under which attention and mask are registered with transformers
 PROBE_TOKENS = 8
+SINK = 0.01  # of a row's mass, at least, for what goes to a sink; less is rounding
 
 
 @dataclass(frozen=True)
@@ -134,13 +135,18 @@ def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any
         if torch.is_grad_enabled():
             output, probs = output.clone(), probs.clone()  # autograd still needs the originals
         allowed = _allowed(attention_mask, probs)
+        mass = probs.sum(-1, keepdim=True)  # (B, H, Q, 1): below 1 where a sink, which is no token, takes part
+        sinks = bool((mass < 1 - SINK).any())
     for head, pattern in patterns.items():
         if pattern.shape[0] not in (1, len(query)) or pattern.shape[1:] != probs.shape[2:]:
             raise ValueError(
                 f"the pattern of layer {module.layer_idx} head {head} has shape {tuple(pattern.shape)}, the pass needs "
                 f"{(len(query), *probs.shape[2:])} (batch, query, key); with generate, pass use_cache=False"
             )
-        probs[:, head] = weights = confine(pattern.to(value.device), allowed[:, head]).to(value.dtype)
+        weights = confine(pattern.to(value.device), allowed[:, head])
+        if sinks:  # what the model's own row gives to its sink it still does
+            weights = weights * mass[:, head]
+        probs[:, head] = weights = weights.to(value.dtype)
         output[:, :, head] = weights @ value[:, head * value.shape[1] // query.shape[1]]
     return output, probs
 
@@ -180,13 +186,19 @@ def _eager_attention(module: Any) -> Callable:
     raise LookupError(f"{type(module).__name__} has no eager_attention_forward")
 
 
+def _named(heads: Mapping[int, int]) -> str:
+    """The heads per layer as a range of names."""
+    last = max(heads)
+    return f"L{min(heads)}H0 to L{last}H{heads[last] - 1}"
+
+
 def _by_layer(patterns: Patterns, heads: Mapping[int, int]) -> dict[int, dict[int, torch.Tensor]]:
     import torch
 
     result: dict[int, dict[int, torch.Tensor]] = defaultdict(dict)
     for (layer, head), values in patterns.items():
         if not 0 <= head < heads.get(layer, 0):
-            raise UserError(f"the model has no head {head} in layer {layer}; heads per layer: {heads}")
+            raise UserError(f"no head L{layer}H{head}: the model has {_named(heads)}")
         pattern = torch.as_tensor(values)
         if pattern.ndim != 3:
             raise ValueError(f"the pattern of layer {layer} head {head} is not (batch, query, key): {tuple(pattern.shape)}")

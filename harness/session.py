@@ -119,7 +119,7 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
     annotator = load_annotator(args.annotator) if args.annotator else None
     target = load_target(args.target, args.device)
     heads = parse_heads(args.heads, target.layers, target.heads)
-    notes = list(corpus.notes)
+    notes = [*corpus.notes, *target.notes, *unserved(target)]
     prepared, domains = {}, {}
     for split in SPLITS:
         prepared[split], domains[split], more = prepare_domains(
@@ -159,6 +159,17 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
             session.folder.write_texts(split, prepared[split], domains[split])
         session.store(split)
     return session
+
+
+def unserved(target: Target) -> list[str]:
+    """What to say at the start of a model whose heads can be explained but not replaced."""
+    from harness.replace import served_heads
+
+    try:
+        served_heads(target.model)
+    except UserError as error:
+        return [f"{error}; its heads are explained, but `replace` will refuse this run"]
+    return []
 
 
 def check_same(target: Target, session: Session) -> None:

@@ -17,6 +17,7 @@ from contextlib import nullcontext, redirect_stderr
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from harness import output
 from harness.errors import UsageError, UserError
 from harness.locate import Location, locate
 
@@ -47,6 +48,8 @@ class Target:
     device: str
     padding: bool  # right padding leaves the tokens' attention as it is (not so where convolutions mix neighbours)
     fingerprint: str  # of configuration, weights and vocabulary; the same wherever the files lie
+    sinks: bool = False  # part of the attention goes to no token, so that the model's rows sum to less than 1
+    notes: tuple[str, ...] = ()  # what the user should know of this model
 
     def embed(self, ids: Sequence[int]) -> np.ndarray:
         """(n, d) float32: the input embedding's rows of these tokens, each of length 1 (a row of zeros stays so)."""
@@ -62,7 +65,8 @@ def load_target(spec: str, device: str = "cpu") -> Target:
     """The target of a name that `locate` knows. Raises UserError, one line, for what cannot be used."""
     import torch
 
-    from harness.probe import PROBE, bears_padding, context_of, probed, windows_of
+    from harness.probe import PROBE, bears_padding, check_ids, context_of, probed, windows_of, without_empty_windows
+    from harness.replace import SINK
 
     _check_device(device)
     with quiet():
@@ -70,13 +74,22 @@ def load_target(spec: str, device: str = "cpu") -> Target:
         config = _load(spec, "configuration", "AutoConfig", location)
         if getattr(config, "is_encoder_decoder", False):
             raise UserError(f"{spec}: an encoder-decoder model; give an encoder-only or a decoder-only one")
+        notes = without_empty_windows(config)
         tokenizer = _load(spec, "tokenizer", "AutoTokenizer", location)
         _set_up(tokenizer, spec)
         model, lm_head, absent = _load_model(spec, location, config)
+        check_ids(model, tokenizer, spec)
         model = (_plain(model) if location.gguf else model).float().eval().requires_grad_(False).to(device)
         model.config.use_cache = False  # whole texts in one pass
         context = context_of(config, model, tokenizer)
         probe = probed(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
+        mass = probe.sum(-1)  # (layers, heads, n)
+        sinks = bool(mass.min() < 1 - SINK)
+        if sinks:
+            notes += (
+                f"{1 - mass.mean():.0%} of the attention goes to sinks, which are no tokens: programs are compared with what is "
+                "left, each row divided by its sum, and a replaced head keeps its sink",
+            )
         return Target(
             name=spec,
             model=model,
@@ -90,6 +103,8 @@ def load_target(spec: str, device: str = "cpu") -> Target:
             device=device,
             padding=bears_padding(model, probe),
             fingerprint=_fingerprint(model, tokenizer, absent),
+            sinks=sinks,
+            notes=notes,
         )
 
 
@@ -127,10 +142,10 @@ def prepare_domains(
             raise UserError(f"{of}no text of at least {MIN_TOKENS} tokens")
     notes = []
     if short := len(viewed) - len(texts):
-        notes.append(f"{short} of {len(raw_texts)} texts dropped: under {MIN_TOKENS} tokens")
+        notes.append(f"{short} of {output.plural(len(raw_texts), 'text')} dropped: under {MIN_TOKENS} tokens")
     if cut := sum(text.text != raw_texts[i] for text, i in zip(texts, kept, strict=True)):
         reason = f"the context of {target.name}" if limit < max_tokens else "--max-tokens"
-        notes.append(f"{cut} of {len(texts)} texts cut at {limit} tokens ({reason})")
+        notes.append(f"{cut} of {output.plural(len(texts), 'text')} cut at {limit} tokens ({reason})")
     if annotator is not None:
         texts = list(annotate(texts, annotator))
     return tuple(replace(text, embeddings=target.embed(text.ids)) for text in texts), names, notes
@@ -223,6 +238,7 @@ def _load_model(spec: str, location: Location, config: Any) -> tuple[Any, bool, 
         "attn_implementation": "eager",
         "dtype": torch.float32,
         "output_loading_info": True,
+        "config": config,
         **(_unpacked(config) if location.gguf else {}),
     }
     auto = _auto_class(config)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness import output
+from harness.commands.check import read
 from harness.commands.run import TARGET_HELP, TEXT_HELP
 from harness.domains import column_option
+from harness.errors import UserError
 
 if TYPE_CHECKING:
     from dsl.text import Text
+
+Source = tuple[str, str | None, str]  # name, content, and the reason why there is none
 
 POOL = 40  # texts to choose from, so that validation finds short, long and repetitive ones
 
@@ -24,6 +29,17 @@ def arguments(parser: ArgumentParser) -> None:
     column_option(parser)
     parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline, by name or folder")
     parser.add_argument("--max-tokens", type=int, default=96, help="texts are cut at so many tokens (default: 96)")
+
+
+def sources(args: Namespace) -> list[Source]:
+    """Every file's name and content; of a file that cannot be read None and the reason, so that the others go on."""
+    found: list[Source] = []
+    for name in args.files:
+        try:
+            found.append((name, read(Path(name)), ""))
+        except UserError as error:
+            found.append((name, None, str(error).removeprefix(f"{Path(name)}: ")))
+    return found
 
 
 def texts(args: Namespace) -> tuple[tuple[Text, ...], bool]:

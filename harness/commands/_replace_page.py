@@ -12,8 +12,11 @@ from harness import output
 def page(result: Mapping[str, Any]) -> str:
     """The figures in at most 80 columns: what the chosen share costs, the curve beside the baselines, the tasks."""
     told = result["perplexity"] is not None
-    of = f"{len(result['heads_replaced'])} of {len(result['heads_in_order'])} heads"
-    lines = [f"{of} replaced, programs {result['programs']}, order by {result['order']}, {result['texts']} texts", ""]
+    of = f"{len(result['heads_replaced'])} of {output.plural(len(result['heads_in_order']), 'head')}"
+    lines = [
+        f"{of} replaced, programs {result['programs']}, order by {result['order']}, {output.plural(result['texts'], 'text')}",
+        "",
+    ]
     if told:
         before, after = result["perplexity"]["original"], result["perplexity"]["replaced"]
         name = "pseudo-perplexity" if result["readout"] == "masked" else "perplexity"

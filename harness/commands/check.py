@@ -15,37 +15,48 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    from dsl import english
-
     records = [check_file(Path(name)) for name in args.files]
     if args.json:
-        output.document({"files": [{k: v for k, v in r.items() if k != "parsed"} for r in records]})
+        output.document({"files": records})
     else:
         for r in records:
             if r["ok"]:
-                print(f"# {r['file']}: {r['rules']} rules, size {r['size']}")
+                print(f"# {r['file']}: {output.plural(r['rules'], 'rule')}, size {r['size']}")
                 print(r["program"])
-                print(*(f"#   {sentence}" for sentence in english(r["parsed"])), sep="\n")
-            else:
-                output.note(f"{r['file']}: {r['reason']}")
+                print(*(f"#   {sentence}" for sentence in r["english"]), sep="\n")
+            for error in r.get("errors", ()):
+                output.note(f"{r['file']}: {error['said']}")
     return 0 if all(r["ok"] for r in records) else 1
 
 
 def check_file(path: Path) -> dict[str, Any]:
-    """The record of one file: ok, canonical program, rules, size; or line, column and reason."""
-    from dsl import LanguageError, parse, simplify, size
+    """The record of one file: ok, canonical program, English, rules, size; or all that is wrong with it.
+
+    reason, line and column are those of the first error; a file that cannot be read has one error at line 0.
+    """
+    from dsl import english, parse, simplify, size
+    from dsl.diagnose import faults
 
     try:
-        program = simplify(parse(read(path)))
-    except LanguageError as error:
-        return {"file": str(path), "ok": False, "reason": str(error), "line": error.line, "column": error.column}
+        source = read(path)
+    except UserError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        errors = [{"line": 0, "column": 0, "message": reason, "said": reason}]
+    else:
+        found = faults(source)
+        errors = [{"line": e.line, "column": e.column, "message": e.message, "said": str(e)} for e in found]
+    if errors:
+        first = errors[0]
+        place = {"line": first["line"], "column": first["column"]}
+        return {"file": str(path), "ok": False, "reason": first["said"], **place, "errors": errors}
+    program = simplify(parse(source))
     return {
         "file": str(path),
         "ok": True,
         "program": str(program),
+        "english": english(program),
         "rules": len(program.rules()),
         "size": size(program),
-        "parsed": program,
     }
 
 

@@ -45,9 +45,8 @@ def main(args: Namespace) -> int:
         return 0
     rows = [(c["size"], f"{c['select']:.3f}", f"{c['test']:.3f}", f"{c['bound']:.3f}") for c in result["curve"]]
     print(output.table(rows, ("size", "select", "test", "bound on select"), (True,) * 4))
-    print(
-        f"\n{result['method']}: {len(cover.chosen)} programs, select {cover.value:.4f} (at most {cover.gap:.4f} below the optimum)"
-    )
+    found = f"{result['method']}: {output.plural(len(cover.chosen), 'program')}"
+    print(f"\n{found}, select {cover.value:.4f} (at most {cover.gap:.4f} below the optimum)")
     for program in result["programs"]:
         print(f"\n{program}")
     return 0

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.commands import _programs
-from harness.commands.check import read
 
 if TYPE_CHECKING:
     from search.validate import LiftRecord
@@ -20,7 +19,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
-    sources = [(name, read(Path(name))) for name in args.files]
+    sources = _programs.sources(args)
     records = _translated(sources) if args.no_validate else _validated(sources, args)
     lifted = sum(r["status"] == "lifted" for r in records)
     if args.json:
@@ -32,23 +31,35 @@ def main(args: Namespace) -> int:
     return 0 if lifted == len(records) else 1
 
 
-def _translated(sources: list[tuple[str, str]]) -> list[dict[str, Any]]:
+def _translated(sources: list[_programs.Source]) -> list[dict[str, Any]]:
     from search.validate import lift_and_validate
 
-    return [_record(name, lift_and_validate(source, (), True, None)) for name, source in sources]
+    return [
+        _missing(name, reason) if source is None else _record(name, lift_and_validate(source, (), True, None))
+        for name, source, reason in sources
+    ]
 
 
-def _validated(sources: list[tuple[str, str]], args: Namespace) -> list[dict[str, Any]]:
+def _validated(sources: list[_programs.Source], args: Namespace) -> list[dict[str, Any]]:
     from sandbox import Sandbox
     from search.validate import lift_and_validate
 
     texts, causal = _programs.texts(args)
     records = []
     with Sandbox() as jail, output.progress("lifting", len(sources)) as update:
-        for i, (name, source) in enumerate(sources):
-            records.append(_record(name, lift_and_validate(source, texts, causal, jail)))
+        for i, (name, source, reason) in enumerate(sources):
+            if source is None:
+                records.append(_missing(name, reason))
+            else:
+                records.append(_record(name, lift_and_validate(source, texts, causal, jail)))
             update(i + 1, Path(name).name)
     return records
+
+
+def _missing(name: str, reason: str) -> dict[str, Any]:
+    """The record of a file that cannot be read."""
+    nothing = dict.fromkeys(("line", "max_abs_difference", "seconds_python", "seconds_dsl"))
+    return {"file": name, "status": "failed", "program": None, "reason": reason, **nothing}
 
 
 def _record(name: str, found: LiftRecord) -> dict[str, Any]:

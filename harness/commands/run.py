@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
-from harness.cli import positive
+from harness.cli import natural, positive
 from harness.domains import split_options, text_options
 from harness.errors import UsageError
 from search.llm.options import add_options, llm_settings
@@ -30,7 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
     split_options(parser)
     parser.add_argument("--heads", default="all", help="all (default), L2, L2H3, or several with commas")
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
-    parser.add_argument("--seed", type=int, default=0, help="same seed, same result (default: 0)")
+    parser.add_argument("--seed", type=natural, default=0, help="same seed, same result (default: 0)")
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
     parser.add_argument("--evaluations", type=positive(), help="programs scored at most, over all heads (default: 10,000 a head)")
     parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")

@@ -8,7 +8,6 @@ from pathlib import Path
 from harness import output
 from harness.cli import positive
 from harness.commands import _programs
-from harness.commands.check import read
 
 TEXTS = 5
 
@@ -23,12 +22,15 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     from sandbox import Limits, Sandbox
 
-    sources = [(name, read(Path(name))) for name in args.files]
+    sources = _programs.sources(args)
     texts, causal = _programs.texts(args)
     limits = Limits(seconds=args.time, memory_mb=args.memory)
     records = []
     with Sandbox(weak=args.allow_weak) as jail:
-        for name, source in sources:
+        for name, source, reason in sources:
+            if source is None:
+                records.append({"file": name, "outcome": "error", "reason": reason, "seconds": 0.0})
+                continue
             result = jail.run(source, texts[:TEXTS], limits, causal)
             records.append({"file": name, "outcome": result.outcome, "reason": result.reason, "seconds": round(result.seconds, 4)})
     if args.json:

@@ -41,7 +41,9 @@ def main(args: Namespace) -> int:
     rows = [(f"L{r['layer']}H{r['head']}", f"{r['iou']:.3f}", *([r["program"]] if "program" in r else [])) for r in result["heads"]]
     columns = ("head", "IoU", "program")[: len(rows[0])]
     print(output.table(rows, columns, (False, True, False)[: len(columns)]))
-    print(f"\nmean IoU {result['mean_iou']:.4f} over {len(rows)} heads and {result['texts']} texts")
+    print(
+        f"\nmean IoU {result['mean_iou']:.4f} over {output.plural(len(rows), 'head')} and {output.plural(result['texts'], 'text')}"
+    )
     if result["library_mean_iou"] is not None:
         print(f"library  {result['library_mean_iou']:.4f}")
     return 0

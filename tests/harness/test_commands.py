@@ -84,3 +84,31 @@ def test_sandbox_says_how_each_program_ended(files, environment):
     assert outcomes[2] in ("refused", "error")
     assert outcomes[3:] == ["refused", "time"]
     assert done.returncode == 1
+
+
+def test_check_names_every_error_of_every_file(tmp_path, environment):
+    (tmp_path / "bad.pattern").write_text("when dist == 1 add zebra\nset 1\nwhen lenght(k) == 2 add 1\n")
+    (tmp_path / "good.pattern").write_text("add 1\n")
+    (tmp_path / "bytes.pattern").write_bytes(b"\xff\xfe")
+    names = [tmp_path / f"{n}.pattern" for n in ("bad", "missing", "bytes", "good")]
+    done = headscript("check", *names, "--json", environment=environment)
+    bad, missing, binary, good = json.loads(done.stdout)["files"]
+    assert done.returncode == 1
+    assert [(e["line"], e["column"]) for e in bad["errors"]] == [(1, 20), (3, 6)]
+    assert "No such file" in missing["reason"] and "UTF-8" in binary["reason"]
+    assert good["ok"] and good["program"] == "add 1" and good["english"]
+    said = headscript("check", *names, environment=environment).stderr.splitlines()
+    assert len(said) == 4 and "line 3, column 6" in said[1] and "missing.pattern" in said[2]
+
+
+def test_lift_and_sandbox_go_on_past_a_file_that_cannot_be_read(files, environment):
+    paths = [files / "missing.py", files / "previous.py"]
+    lifted = headscript("lift", *paths, "--no-validate", "--json", environment=environment)
+    document = json.loads(lifted.stdout)
+    assert lifted.returncode == 1 and (document["lifted"], document["total"]) == (1, 2)
+    assert [r["status"] for r in document["files"]] == ["failed", "lifted"]
+    assert set(document["files"][0]) == set(document["files"][1])
+    assert "No such file" in document["files"][0]["reason"]
+    run = headscript("sandbox", *paths, "--json", environment=environment)
+    records = json.loads(run.stdout)["files"]
+    assert run.returncode == 1 and [r["outcome"] for r in records] == ["error", "ok"]

@@ -295,7 +295,6 @@ def test_the_inner_block_holds_and_the_outer_comes_back():
             "encoder-decoder",
         ),
         ("MambaForCausalLM", {"vocab_size": 50, "hidden_size": 32, "num_hidden_layers": 1}, "AttentionInterface"),
-        ("GPTJForCausalLM", GPT2 | {"rotary_dim": 4}, "AttentionInterface"),
         ("ViTModel", {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 4, "image_size": 32}, "pixel_values"),
     ],
 )
@@ -327,9 +326,9 @@ def test_bad_patterns_are_refused():
     model = build("gpt2")
     inputs = batch(model)
     good = random_pattern(inputs)
-    with pytest.raises(UserError, match="no head 4 in layer 0"):
+    with pytest.raises(UserError, match="no head L0H4: the model has L0H0 to L"):
         run(model, inputs, {(0, 4): good})
-    with pytest.raises(UserError, match="layer 2"):
+    with pytest.raises(UserError, match="no head L2H0"):
         run(model, inputs, {(2, 0): good})
     with pytest.raises(ValueError, match="batch, query, key"):
         run(model, inputs, {(0, 0): good[0]})
@@ -347,3 +346,20 @@ def test_confine_keeps_rows_that_lose_nothing_bit_for_bit():
     assert torch.equal(confine(pattern, allowed)[0, 0], pattern[0, 0])
     torch.testing.assert_close(confine(pattern, allowed), expected)
     assert confine(torch.tensor([[[0.0, 0.0, 1.0]]]), torch.tensor([[[False, True, False]]])).tolist() == [[[0, 1, 0]]]
+
+
+@torch.no_grad()
+def test_a_replaced_head_keeps_the_mass_of_its_sink():
+    model = transformers.AutoModelForCausalLM.from_config(
+        transformers.CONFIG_MAPPING["gpt_oss"](
+            **SIZES | {"intermediate_size": 32}, num_key_value_heads=2, head_dim=8, num_local_experts=2, num_experts_per_tok=1
+        )
+    ).eval()
+    inputs = {"input_ids": torch.arange(2, 12)[None]}
+    plain, attention = read_attention(model, inputs)
+    own = attention[0][:, 1]  # (1, Q, K), rows below 1
+    assert own.sum(-1).min() < 0.95
+    again = run(model, inputs, {(0, 1): own / own.sum(-1, keepdim=True)})  # the head's own pattern without its sink changes nothing
+    assert torch.allclose(again.logits, plain.logits, atol=1e-5)
+    other = run(model, inputs, {(0, 1): torch.eye(10)[None]})
+    assert not torch.allclose(other.logits, plain.logits, atol=1e-3)

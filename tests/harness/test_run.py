@@ -143,6 +143,7 @@ def test_show_and_cover(finished, environment):
         (["show", "no_such_run"], 1, "not a run folder"),
         (["cover", "no_such_run", "--size", "0"], 2, "above zero"),
         (["check", "missing.pattern"], 1, "missing.pattern"),
+        (["run", "demo", "--seed", "-1"], 2, "below zero"),
         (["nonsense"], 2, "nonsense"),
     ],
 )

@@ -301,3 +301,77 @@ def test_minilm_is_a_bert_without_a_head(capfd):
     (text,), notes = prepare(target, ["The cat sat on the mat. " * 30], 20)
     assert text.tokens[0] == "[CLS]" and text.tokens[-1] == "[SEP]" and len(text) == 20
     assert notes
+
+
+def test_a_tokenizer_with_more_tokens_than_embeddings_is_refused_before_any_work(tmp_path):
+    folder = save(tmp_path, "GPT2LMHeadModel", GPT2 | {"vocab_size": 30})
+    said = complaint(folder)
+    assert "does not fit the model" in said and "0 to 29" in said
+    assert any(repr(word) in said for word in WORDS)
+
+
+def test_special_tokens_may_lie_beyond_the_embeddings(tmp_path):
+    folder = save(tmp_path, "GPT2LMHeadModel", GPT2, with_tokenizer=False)
+    words = tokenizer()
+    words.add_special_tokens({"additional_special_tokens": [f"<extra{i}>" for i in range(20)]})
+    assert len(words) > GPT2["vocab_size"]
+    words.save_pretrained(folder)
+    assert load_target(str(folder)).heads == 4
+
+
+@pytest.mark.parametrize("name", ["MistralForCausalLM", "Qwen2ForCausalLM"])
+def test_a_window_of_zero_is_no_window(name, tmp_path):
+    settings = TINY | {"num_key_value_heads": 2, "sliding_window": 0}
+    if name == "Qwen2ForCausalLM":
+        settings |= {"use_sliding_window": True, "max_window_layers": 0}
+    folder = save(tmp_path / "zero", name, settings)
+    data = json.loads((folder / "config.json").read_text())
+    data["sliding_window"] = 0
+    (folder / "config.json").write_text(json.dumps(data))
+    target = load_target(str(folder))
+    assert target.windows == (None, None) and target.causal
+    assert any("sliding_window 0" in note for note in target.notes)
+    open_one = load_target(str(save(tmp_path / "none", name, TINY | {"num_key_value_heads": 2, "sliding_window": None})))
+    ids = torch.arange(12)[None] % 48
+    assert torch.equal(target.model(ids).logits, open_one.model(ids).logits)
+
+
+SINKS = TINY | {
+    "hidden_size": 32,
+    "intermediate_size": 32,
+    "num_key_value_heads": 2,
+    "head_dim": 8,
+    "num_local_experts": 2,
+    "num_experts_per_tok": 1,
+}
+
+
+def test_sinks_are_noted_and_rows_still_sum_to_one(tmp_path):
+    from harness.attention import extract
+
+    folder = save(tmp_path / "model", "GptOssForCausalLM", SINKS)
+    target = load_target(str(folder))
+    assert target.sinks and any("sinks" in note for note in target.notes)
+    texts, _ = prepare(target, [TEXT, "the cat ran ."], 96)
+    store = extract(target, texts, tmp_path / "cache")
+    rows = store.matrix(1, 2, 0).astype(np.float64).sum(-1)
+    assert np.allclose(rows, 1, atol=2e-3)
+    with torch.no_grad():
+        raw = target.model(torch.tensor([texts[0].ids]), output_attentions=True).attentions[1][0, 2].numpy()
+    assert raw.sum(-1).min() < 0.9  # so that the test shows something
+    assert np.allclose(store.matrix(1, 2, 0), raw / raw.sum(-1, keepdims=True), atol=1e-3)
+
+
+def test_models_without_sinks_keep_every_bit_and_have_no_note(gpt2):
+    target = load_target(str(gpt2))
+    assert not target.sinks and target.notes == ()
+
+
+@pytest.mark.parametrize("name", ["distilbert", "bloom"])
+def test_a_run_says_at_the_start_whose_heads_cannot_be_replaced(name, tmp_path, gpt2):
+    from harness.session import unserved
+
+    folder = save(tmp_path, *ARCHITECTURES[name][:2])
+    (said,) = unserved(load_target(str(folder)))
+    assert "cannot have heads replaced" in said and "`replace` will refuse" in said and "\n" not in said
+    assert unserved(load_target(str(gpt2))) == []

@@ -68,9 +68,14 @@ def test_a_head_without_a_terminal_is_plain(run, capsys):
         assert line in text
     flat = " ".join(text.split())
     assert all(sentence in flat for sentence in english(parse(record["program"])))
+    tokens = run.folder.texts("test")[0].tokens[: maps.MOST_ROWS]
     drawn = text[text.index("model  ") :].splitlines()[1:]
-    assert all(set(line) <= set(maps.SHADES) for line in drawn)
-    assert len(drawn) == min(len(run.folder.texts("test")[0]), maps.MOST_ROWS)
+    keys, rows = drawn[: maps.LETTERS], drawn[maps.LETTERS :]
+    assert all(set(line[maps.LABEL :]) <= set(maps.SHADES) for line in rows)
+    assert [line[: maps.LABEL].strip() for line in rows] == [maps.visible(t)[: maps.LABEL - 1] for t in tokens]
+    for column, token in enumerate(tokens):  # above each column, the first letters of its key
+        letters = "".join(line[maps.LABEL + column : maps.LABEL + column + 1] for line in keys)
+        assert letters.rstrip() == maps.visible(token)[: maps.LETTERS].rstrip()
 
 
 def test_long_program_lines_are_wrapped(run):
