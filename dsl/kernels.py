@@ -19,7 +19,7 @@ _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False
 _loop: Any = njit(**_OPTIONS)
 
 # Operations of rules; KEEP and what follows write a value down instead of changing weights.
-SET, INCREASE, SCALE, RAISE, LOWER, NORMALIZE, KEEP, KEEP_GUARD, KEEP_WEIGHT = range(9)
+SET, INCREASE, SCALE, RAISE, LOWER, NORMALIZE, SHARE, KEEP, KEEP_GUARD, KEEP_WEIGHT = range(10)
 # How a rule's value is given: float32 for each row or each cell, or float64 by steps.
 PER_ROW, PER_CELL, COMPUTED = range(3)
 # Steps of expressions, in groups that share a loop.
@@ -410,6 +410,44 @@ def _act_each_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
 
 
 @_loop
+def _share(row, left, right, first, last, mask, given, masks, values, numbers):  # type: ignore[no-untyped-def]
+    """Divides the cells left to right of a row up: those of first to last where the mask is set (offset; -1: all) get their share.
+
+    given: (how the value is given, its offset), as run_rules has them.
+    """
+    how, v = given
+    inside, outside, share, chosen = 0.0, 0.0, 0.0, 0
+    for k in range(left, right):
+        x = np.float64(min(max(row[k], np.float32(0)), _TOP)) if row[k] == row[k] else 0.0
+        row[k] = x
+        if first <= k and k < last and (mask < 0 or masks[mask + k]):
+            y = numbers[v + k] if how == COMPUTED else np.float64(values[v] if how == PER_ROW else values[v + k])
+            if abs(y) < np.inf:
+                chosen += 1
+                share += np.float32(min(max(y, 0.0), 1.0))
+                inside += x
+                continue
+        outside += x
+    others = right - left - chosen
+    empty = inside + outside == 0
+    if empty:
+        inside, outside = np.float64(chosen), np.float64(others)
+    if chosen == 0 or others == 0:
+        here = there = 1 / (inside + outside)
+    else:
+        share /= chosen
+        here = share / inside if inside > 0 else share / chosen
+        there = (1 - share) / outside if outside > 0 else (1 - share) / others
+    for k in range(left, right):
+        held = first <= k and k < last and (mask < 0 or masks[mask + k])
+        if held:
+            y = numbers[v + k] if how == COMPUTED else np.float64(values[v] if how == PER_ROW else values[v + k])
+            held = abs(y) < np.inf
+        even = empty or ((inside if held else outside) == 0 and 0 < chosen < right - left)
+        row[k] = (1.0 if even else np.float64(row[k])) * (here if held else there)
+
+
+@_loop
 def run_rules(  # type: ignore[no-untyped-def]
     weights, lengths, reach, whole, rules, narrows, steps, table, at, numbers, masks, values
 ):
@@ -437,6 +475,32 @@ def run_rules(  # type: ignore[no-untyped-def]
                 if o >= 0 and (j < 3 or op >= KEEP):
                     at[0, 2 * j] = table[o, 0] + b * table[o, 1]
                     at[0, 2 * j + 1] = table[o, 2]
+            if op == SHARE:  # changes every row
+                for q in range(n):
+                    row = weights[b, q]
+                    left, right = max(0, q - reach[0]), min(n, q + reach[1] + 1)
+                    first, last = max(lo, q + start, left), min(hi, q + stop, right)
+                    if gate >= 0 and masks[at[0, 0] + q * at[0, 1]] == 0:
+                        last = first
+                    if moving < last_narrow and first < last:
+                        down, up = start, stop
+                        for i in range(moving, last_narrow):
+                            o = narrows[i, 1]
+                            x = numbers[table[o, 0] + b * table[o, 1] + q * table[o, 2]]
+                            first, last, down, up = _narrowed(narrows[i, 0], x, first, last, down, up)
+                        first, last = max(first, q + down), min(last, q + up)
+                    if first < last:
+                        for i in range(last_step - first_step):
+                            wide = steps[first_step + i, 5]
+                            down, up = (0, n) if wide else (first, last)
+                            _step(steps[first_step + i, 0], at[2 + i], q, down, up, n, row, numbers, masks)
+                    m = at[0, 2] + q * at[0, 3] if mask >= 0 else -1
+                    v = at[0, 4] + q * at[0, 5]
+                    _share(row, left, right, first, last, m, (given, v), masks, values, numbers)
+                    if whole:
+                        _fill(row[:left], np.float32(0))
+                        _fill(row[right:n], np.float32(0))
+                continue
             begin, end = max(0, lo - stop + 1), min(n, hi - start)
             one_key, one_dist = hi - lo == 1, stop - start == 1
             if (one_key or one_dist) and moving == last_narrow and first_step == last_step and given == PER_ROW:

@@ -191,9 +191,16 @@ class Aggregate(Node):
 
 @_node
 class Rule(Node):
-    """One operation on every cell where the guard holds; all cells at once, `weight` and `row` as they were before."""
+    """One operation on every cell where the guard holds; all cells at once, `weight` and `row` as they were before.
 
-    op: str  # set add scale max min normalize
+    share changes whole rows. Masked cells and negative weights become 0, the row is divided by its sum (a row of zeros becomes even
+    over the cells that the query sees). If some of these cells, not all, satisfy the guard (and have a value), they get the share
+    v of the row, the others 1 - v, each group in the proportions that it has (even, if it has none). v is cut to [0, 1]; a program
+    should give one value per row, of several it is the mean. So the row sums to 1 then. Where the guard holds nowhere or everywhere
+    the row keeps its proportions. `normalize`, in contrast, divides by the sum of all cells, masked ones too, as `row` has it.
+    """
+
+    op: str  # set add scale max min share normalize
     value: Expr | None
     guard: Expr | None = None
     at: At = field(default=None, compare=False, repr=False)
@@ -240,7 +247,7 @@ AnyNode = Expr | Range | Statement | Program
 Q, K, N, DIST, WEIGHT, ROW = (Name(n) for n in ("q", "k", "n", "dist", "weight", "row"))
 BUILTIN_NAMES = frozenset({"q", "k", "n", "dist", "weight", "row"})
 TRUE, FALSE = Bool(True), Bool(False)
-OPERATIONS = ("set", "add", "scale", "max", "min", "normalize")
+OPERATIONS = ("set", "add", "scale", "max", "min", "share", "normalize")
 
 
 def _rules(statements: tuple[Statement, ...]) -> Iterator[Rule]:

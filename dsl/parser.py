@@ -49,7 +49,7 @@ _EXPECTED = {
     "NUMBER": "a number",
     "STRING": "a string",
     "NAME": "a name",
-    "OPERATION": "an operation (set, add, scale, max, min, normalize)",
+    "OPERATION": "an operation (set, add, scale, share, max, min, normalize)",
     "COMPARISON": "a comparison",
     "PLUS": "an operator",
     "PRODUCT": "an operator",

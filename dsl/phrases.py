@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from dsl.nodes import (
     Aggregate,
     And,
@@ -12,12 +14,14 @@ from dsl.nodes import (
     Expr,
     Find,
     IfElse,
+    K,
     Member,
     Name,
     Neg,
     Not,
     Num,
     Or,
+    Q,
     Range,
     Same,
     Str,
@@ -194,8 +198,8 @@ def noun_of(node: Expr) -> str:
             return f"−{_operand(item)}"
         case Binary(op, left, right):
             return f"{_operand(left)} {SYMBOLS.get(op, op)} {_operand(right)}"
-        case IfElse(test, then, other):
-            return f"{noun_of(then)} if {clause(test)}, else {noun_of(other)},"
+        case IfElse():
+            return steps(node, noun_of)
         case Find(which, over, guard):
             return _element(over, guard, "the nearest" if _is_nearest(node) else f"the {which}")
         case Aggregate("count", over, guard):
@@ -204,6 +208,26 @@ def noun_of(node: Expr) -> str:
             what = {"sum": "sum", "min": "smallest", "max": "greatest"}[kind]
             return f"the {what} of {noun_of(value)} over each {_element(over, guard, '')[1:]} ({over.var})"
     return clause(node)
+
+
+def steps(node: Expr, said: Callable[[Expr], str]) -> str:
+    """A number, or a choice of numbers, each said by `said`: "5 where the query is a name, 12 where it is blank, else 20"."""
+    words: list[str] = []
+    before: str | None = None
+    while isinstance(node, IfElse):
+        about = next((x for x in (Q, K) if relative(node.test, x, "it") is not None), None)
+        where = relative(node.test, about, "it") if about is not None and about.name == before else clause(node.test)
+        words.append(f"{said(node.then)} where {where}")
+        before = None if about is None else about.name
+        node = node.other
+    return ", ".join([*words, f"else {said(node)}" if words else said(node)])
+
+
+def percent(value: Expr) -> str:
+    """A share of a row."""
+    if not isinstance(value, Num):
+        return f"a share of {noun_of(value)}"
+    return f"{number(round(100 * min(max(value.value, 0.0), 1.0), 10))}%"
 
 
 def _argument(name: str, item: Expr) -> str:

@@ -34,7 +34,7 @@ def to_python(program: Program, causal: bool = True) -> str:
     """A function `program(sentence, tokenizer) -> (name, (n, n) matrix)`, as LLM proposals are written; numpy only, beside
     spacy_parse, _align_to_spacy and embedding_similarity where the program needs them. Word starts and special tokens are told
     from the token strings, as in dsl.text.plain_text."""
-    code = _Code(spacy=True)
+    code = _Code(spacy=True, causal=causal)
     body = code.program(program)
     head = ['tokens = tokenizer.convert_ids_to_tokens(tokenizer(sentence, return_tensors="pt").input_ids[0])', "n = len(tokens)"]
     if code.annotated:
@@ -45,7 +45,7 @@ def to_python(program: Program, causal: bool = True) -> str:
 
 def to_module(program: Program, name: str = "pattern", causal: bool = True) -> str:
     """A module with one function `name(tokens, ...) -> (n, n) matrix` that needs numpy alone."""
-    code = _Code(spacy=False)
+    code = _Code(spacy=False, causal=causal)
     body = code.program(program)
     head = ["n = len(tokens)"]
     if code.annotated:
@@ -87,7 +87,7 @@ def _global(node: Any) -> bool:
     return any(
         (isinstance(x, Name) and x.name == "row")
         or (isinstance(x, Call) and x.name == "weight")
-        or (isinstance(x, Rule) and x.op == "normalize")
+        or (isinstance(x, Rule) and x.op in ("normalize", "share"))
         for x in walk(node)
     )
 
@@ -96,6 +96,7 @@ def _global(node: Any) -> bool:
 class _Code(Writer):
     """Code on its way, and the helpers it uses. Rules that read only their own cell share one double loop."""
 
+    causal: bool = True
     kept: int = 0
 
     @property
@@ -156,7 +157,19 @@ class _Code(Writer):
                 return lines + (self.statements(other, [*masks, f"not {name}[i, j]"]) if other else [])
         if any(isinstance(x, Call) and x.name == "weight" for x in walk(s)):
             lines.append("before = weights.copy()")
-        return lines + self.loop([s], masks)
+        return lines + (self.share(s, masks) if isinstance(s, Rule) and s.op == "share" else self.loop([s], masks))
+
+    def share(self, rule: Rule, masks: list[str]) -> list[str]:
+        """The shares of a row are collected, then the row is divided up."""
+        assert rule.value is not None
+        seen = "i + 1" if self.causal else "n"
+        tests = [*masks, *([] if rule.guard is None or rule.guard == TRUE else [self.expr(rule.guard)])]
+        body = [f"value = {self.expr(rule.value)}", f"if {self.use('exists')}(value):", TAB + "given[j] = value"]
+        for test in reversed(tests):
+            body = [f"if {test}:", *(TAB + line for line in body)]
+        body = ["given = {}", f"for j in range({seen}):", *(TAB + line for line in body)]
+        body.append(f"weights[i] = {self.use('shared')}(weights[i], given, {seen})")
+        return ["for i in range(n):", *(TAB + line for line in body)]
 
     def matrix(self, name: str, value: Expr, masks: list[str]) -> list[str]:
         """A value of every cell, kept as it is now."""

@@ -106,6 +106,21 @@ def sqrt(x):
 def cell(a, b):
     return before[int(a), int(b)] if inside(a) and inside(b) else nan
 """,
+    "shared": """
+def shared(row, given, seen):
+    held = np.array([j in given for j in range(n)])
+    kept = np.array([max(row[j], 0.0) if j < seen else 0.0 for j in range(n)])
+    if kept.sum() == 0:
+        kept = np.array([float(j < seen) for j in range(n)])
+    if not 0 < len(given) < seen:
+        return kept / kept.sum()
+    part = sum([min(max(v, 0.0), 1.0) for v in given.values()]) / len(given)
+    result = np.zeros(n)
+    for here, mass in ((held, part), (np.array([j < seen and j not in given for j in range(n)]), 1 - part)):
+        total = kept[here].sum()
+        result[here] = mass * kept[here] / total if total > 0 else mass / here.sum()
+    return result
+""",
     "punctuation": f"""
 def punctuation(token):
     bare = token.strip("▁Ġ ")

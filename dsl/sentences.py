@@ -19,6 +19,7 @@ from dsl.nodes import (
     Compare,
     Expr,
     Find,
+    IfElse,
     K,
     Let,
     Member,
@@ -34,7 +35,7 @@ from dsl.nodes import (
     free_names,
     substitute,
 )
-from dsl.phrases import clause, listed, noun_of, position, relative
+from dsl.phrases import clause, listed, noun_of, percent, position, relative, steps
 from dsl.printer import number
 
 
@@ -69,8 +70,12 @@ def _sentence(rule: Rule, guard: list[Expr]) -> str:
     target = "itself" if target == subject else target
     where = f", where {listed(conditions)}" if conditions else ""
     value = rule.value
-    if value is None:
+    if value is None or (rule.op == "share" and target == "every token" and not conditions):
         said = f"the weights of {subject} are divided by their sum"
+    elif rule.op == "share":
+        whose = "each token's attention" if subject == "each token" else f"the attention of {subject}"
+        part = steps(value, percent)
+        said = f"of {whose}, {part}, goes to {target}" if isinstance(value, IfElse) else f"{part} of {whose} goes to {target}"
     elif rule.op == "scale":
         said = f"the attention of {subject} to {target} is multiplied by {noun_of(value)}"
     elif rule.op in ("set", "add") and value == Num(0.0):
@@ -80,6 +85,8 @@ def _sentence(rule: Rule, guard: list[Expr]) -> str:
     else:
         how = {"set": "with weight exactly", "add": "with weight", "max": "with weight at least", "min": "with weight at most"}
         said = f"{subject} attends {how[rule.op]} {noun_of(value)} to {target}"
+        if isinstance(value, IfElse):  # the longer part stands last
+            said = f"{subject} attends to {target} {how[rule.op]} {noun_of(value)}"
     text = said + where
     return text[0].upper() + text[1:] + "."
 
@@ -141,6 +148,8 @@ def _one_token(part: Expr) -> str | None:
             if abs(c) == 1:
                 return "the previous token" if c > 0 else "the next token"
             return f"the token {int(abs(c))} positions {'before' if c > 0 else 'after'} it"
+        case Call("start", (Name("k"),)):
+            return "the start"
         case Compare("==", Name("k"), place):
             return noun_of(place) if isinstance(place, Find) else position(place)
         case Compare("==", Find() as place, Name("k")):

@@ -42,7 +42,15 @@ from dsl.values import kind_of
 Form = Literal["number", "guard", "weight"]  # float64, truth value, float32 as a rule takes it
 OFFSET = Name("dist of a diagonal")
 _LASTING = TEXTUAL | {OFFSET.name}
-_OPERATIONS = {"set": kn.SET, "add": kn.INCREASE, "scale": kn.SCALE, "max": kn.RAISE, "min": kn.LOWER, "normalize": kn.NORMALIZE}
+_OPERATIONS = {
+    "set": kn.SET,
+    "add": kn.INCREASE,
+    "scale": kn.SCALE,
+    "max": kn.RAISE,
+    "min": kn.LOWER,
+    "normalize": kn.NORMALIZE,
+    "share": kn.SHARE,
+}
 _ARITHMETIC = {"+": kn.ADD, "-": kn.SUB, "*": kn.MUL, "/": kn.DIV}
 _COMPARISONS = {"==": kn.EQ, "!=": kn.NE, "<": kn.LT, "<=": kn.LE, ">": kn.GT, ">=": kn.GE}
 _FUNCTIONS = {"abs": kn.ABS, "sqrt": kn.SQRT, "floor": kn.FLOOR, "exp": kn.EXP}

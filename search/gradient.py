@@ -30,6 +30,7 @@ from dsl.nodes import (
     substitute,
 )
 from search.problem import Problem
+from search.shares import divided, divided_slope
 
 SMOOTH = 5e-4  # differences of probabilities below this count little in the sign of A - P
 DIFFERENTIABLE = frozenset({"exp", "log", "sqrt", "abs", "tanh", "min", "max"})
@@ -55,6 +56,11 @@ def gradient(rules: list[CompiledRule], numbers: np.ndarray, problem: Problem, t
         old = weights[rule.cells]
         number, slopes = _forward(rule.value, numbers)
         number = np.clip(number, -LARGEST, LARGEST)
+        if rule.op == "share":
+            number = np.broadcast_to(np.asarray(number, np.float64), old.shape)
+            past.append((weights.copy(), number, slopes))
+            weights = divided(weights, rule.cells, number, problem.rows)
+            continue
         past.append((old, number, slopes))
         weights[rule.cells] = _OPERATIONS[rule.op](old, number)
     positive = np.clip(weights, 0, LARGEST)
@@ -68,6 +74,11 @@ def gradient(rules: list[CompiledRule], numbers: np.ndarray, problem: Problem, t
     slope = np.where(weights > 0, scale * (slope - mean), 0)
     result = np.zeros(len(numbers))
     for rule, (old, number, slopes) in zip(reversed(rules), reversed(past), strict=True):
+        if rule.op == "share":
+            slope, to_number = divided_slope(slope, old, rule.cells, number, problem.rows)
+            for i, derivative in slopes.items():
+                result[i] += np.sum(to_number * derivative, dtype=np.float64)
+            continue
         here = slope[rule.cells]
         match rule.op:
             case "set":

@@ -11,11 +11,12 @@ import numpy as np
 from dsl import evaluate
 from dsl.evaluator import LARGEST, value
 from dsl.nodes import Expr, Num, Program, Rule, Statement, free_names
-from search.incremental_kernels import finish, run_rule
+from search.incremental_kernels import finish, run_rule, run_share
 from search.problem import Problem
 
 KEPT = 4096  # guards and values kept; beyond it the evaluator forgets and starts anew
 _CODES = {"set": 0, "add": 1, "scale": 2, "max": 3, "min": 4}
+_TOP = np.float32(LARGEST)
 
 
 class IncrementalEvaluator:
@@ -61,7 +62,12 @@ class IncrementalEvaluator:
     def _run(self, rule: Statement, before: np.ndarray, after: np.ndarray) -> None:
         assert isinstance(rule, Rule) and rule.value is not None
         mask = self.everywhere if rule.guard is None else self._mask(rule.guard)
-        if isinstance(rule.value, Num):
+        if rule.op == "share":
+            number = isinstance(rule.value, Num)
+            values = self.nowhere if number else self._value(rule.value)
+            one = np.float32(rule.value.value if isinstance(rule.value, Num) else 0)
+            run_share(mask, values, one, self.problem.rows, _TOP, before, after)
+        elif isinstance(rule.value, Num):
             run_rule(_CODES[rule.op], mask, self.nowhere, np.float32(rule.value.value), before, after)
         else:
             run_rule(_CODES[rule.op], mask, self._value(rule.value), np.float32(0), before, after)

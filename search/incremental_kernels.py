@@ -47,6 +47,38 @@ def run_rule(code, mask, numbers, number, before, after):  # type: ignore[no-unt
         after[c] = new if mask[c] and x == x else old
 
 
+@njit(cache=True)
+def run_share(mask, numbers, number, rows, top, before, after):  # type: ignore[no-untyped-def]
+    """after <- before with each row divided up (see dsl.nodes.Rule); rows point to their first cells, numbers as in run_rule."""
+    same = len(numbers) == 0
+    for r in range(len(rows) - 1):
+        inside, outside, share, chosen = 0.0, 0.0, 0.0, 0
+        for c in range(rows[r], rows[r + 1]):
+            x = min(max(before[c], np.float32(0)), top)
+            after[c] = x
+            y = number if same else numbers[c]
+            if mask[c] and y == y:
+                chosen += 1
+                share += min(max(np.float64(y), 0.0), 1.0)
+                inside += x
+            else:
+                outside += x
+        others = rows[r + 1] - rows[r] - chosen
+        empty = inside + outside == 0
+        if empty:
+            inside, outside = np.float64(chosen), np.float64(others)
+        if chosen == 0 or others == 0:
+            here = there = 1 / (inside + outside)
+        else:
+            share /= chosen
+            here = share / inside if inside > 0 else share / chosen
+            there = (1 - share) / outside if outside > 0 else (1 - share) / others
+        for c in range(rows[r], rows[r + 1]):
+            held = mask[c] and (same or numbers[c] == numbers[c])
+            even = empty or (chosen > 0 and others > 0 and (inside if held else outside) == 0)
+            after[c] = (1.0 if even else np.float64(after[c])) * (here if held else there)
+
+
 @njit(cache=True, fastmath=True)
 def finish(weights, target, mass, rows, texts, shares, largest, scratch):  # type: ignore[no-untyped-def]
     """Mean IoU of the target with the weights, clipped to [0, largest] and normalised by rows.

@@ -47,7 +47,12 @@ class Act:
     @property
     def reads(self) -> bool:
         """Whether it reads weights (those of its own cell through the operation aside)."""
-        return self.op == "normalize" or _reads(self.guard) or (self.value is not None and _reads(self.value))
+        return self.op in ("normalize", "share") or self.asks
+
+    @property
+    def asks(self) -> bool:
+        """Whether its guard or its value reads weights."""
+        return _reads(self.guard) or (self.value is not None and _reads(self.value))
 
     @property
     def sure(self) -> bool:
@@ -107,6 +112,9 @@ def _flat(
 
 def _acts(op: str, value: Expr | None, guard: Expr) -> Iterator[Act]:
     """The rule in simpler rules: choices become guards, sums of choices several rules."""
+    if op == "share" and value is not None:
+        yield shared(simplified(value, NO_FACTS.given(parts(guard))), guard)
+        return
     if guard == FALSE:
         return
     if value is None:
@@ -151,6 +159,13 @@ def _added(value: Expr, guard: Expr, facts: Facts) -> Iterator[Act]:
                 yield from _acts("add", Binary("*", Num(-1.0), leaf) if minus else leaf, simplified(And((guard, *tests))))
     elif value != Num(0.0):
         yield Act("add", value, guard)
+
+
+def shared(value: Expr, guard: Expr) -> Act:
+    """A share; where the guard holds everywhere or nowhere, rows keep their proportions: share 1 everywhere."""
+    if guard == FALSE or is_missing(value) or (guard == TRUE and not may_be_missing(value)):
+        return Act("share", Num(1.0), TRUE)
+    return Act("share", Num(min(max(value.value, 0.0), 1.0)) if isinstance(value, Num) else value, guard)
 
 
 def _addends(value: Expr, minus: bool) -> Iterator[tuple[Expr, bool]]:

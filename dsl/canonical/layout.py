@@ -11,6 +11,7 @@ from dsl.canonical.flatten import Act, Item
 from dsl.canonical.logic import parts
 from dsl.canonical.order import key, size, sorted_items
 from dsl.canonical.rules import part_place
+from dsl.canonical.shares import by_row
 from dsl.nodes import (
     TRUE,
     Aggregate,
@@ -143,12 +144,15 @@ def _candidate(lines: list[_Line], start: int, middle: int, common: frozenset[Ex
 
 def _is_choice(a: _Line, b: _Line, common: frozenset[Expr], opposite: frozenset[Expr]) -> bool:
     plain = not isinstance(a.value, IfElse) and not isinstance(b.value, IfElse)
+    plain = plain and (a.op != "share" or all(map(by_row, common)))
     return a.op == b.op and a.value is not None and plain and a.parts == common and b.parts == opposite
 
 
 def _choice(guard: Expr, then: Statement, other: Statement) -> Rule | None:
     """add a where G, add b elsewhere: add a if G else b."""
     if not (isinstance(then, Rule) and isinstance(other, Rule)) or then.op != other.op or then.value is None or other.value is None:
+        return None
+    if then.op == "share" and not by_row(guard):
         return None
     if then.guard is not None or other.guard is not None or isinstance(then.value, IfElse) or isinstance(other.value, IfElse):
         return None

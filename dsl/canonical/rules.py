@@ -14,6 +14,7 @@ from dsl.canonical.facts import NO_FACTS
 from dsl.canonical.flatten import Act, Item, kept_name
 from dsl.canonical.logic import conjunction, parts
 from dsl.canonical.order import key, rank
+from dsl.canonical.shares import shares_paired, without_idle
 from dsl.nodes import (
     DIST,
     FALSE,
@@ -75,7 +76,7 @@ def without_effect(items: list[Item]) -> list[Item]:
             alive: list[Item] = []
             for j in range(i - 1, -1, -1):
                 before = result[j]
-                if isinstance(before, Let) or before.reads:
+                if isinstance(before, Let) or (before.reads and item.guard != TRUE):
                     alive = result[: j + 1] + alive
                     break
                 if item.guard != TRUE and not _implies(before.guard, item.guard):
@@ -93,6 +94,8 @@ def _implies(a: Expr, b: Expr) -> bool:
 
 def _on_zero(item: Act, before: list[Item]) -> Act | None:
     """The rule, simpler where all its cells are certainly still 0; None where it then does nothing."""
+    if item.op == "share" or any(isinstance(b, Act) and b.op == "share" for b in before):
+        return item
     touched = [b for b in before if isinstance(b, Act) and b.op not in ("scale", "normalize")]
     if len(touched) > MOST_ORDERED or not all(disjoint(item.guard, b.guard) for b in touched):
         return item
@@ -111,7 +114,7 @@ def _on_zero(item: Act, before: list[Item]) -> Act | None:
 
 def trimmed(items: list[Item]) -> list[Item]:
     """Without what the end of every program does anyway: dropping negative weights, dividing rows by a number."""
-    items = list(items)
+    items = without_idle(items, _idle_at_end)
     while items and isinstance(last := items[-1], Act) and _idle_at_end(last, items[:-1]):
         items.pop()
     used = {n for i in items for n in _names(i)}
@@ -138,7 +141,9 @@ def _idle_at_end(last: Act, before: list[Item]) -> bool:
 
 
 def _keeps_nonnegative(item: Item) -> bool:
-    return isinstance(item, Let) or item.value is None or bounds(item.value, NO_FACTS.given(parts(item.guard)))[0] >= 0
+    if isinstance(item, Let) or item.value is None or item.op == "share":
+        return True
+    return bounds(item.value, NO_FACTS.given(parts(item.guard)))[0] >= 0
 
 
 def commute(a: Item, b: Item) -> bool:
@@ -191,8 +196,8 @@ def merged(items: list[Item]) -> list[Item]:
 
 
 def paired(items: list[Item]) -> list[Item]:
-    """add a where G and T, add b where G and not T: add a if T else b where G."""
-    return _joined(items, _pair)
+    """add a where G and T, add b where G and not T: add a if T else b where G; shares too, where T says the same of whole rows."""
+    return shares_paired(_joined(items, _pair), _pair)
 
 
 def _joined(items: list[Item], join: Callable[[Act, Act], Act | None]) -> list[Item]:

@@ -54,6 +54,25 @@ _Q, _K = np.arange(5.0)[:, None], np.arange(5.0)
 _ONES, _EYE, _FIRST = np.ones((5, 5)), np.eye(5), _cells(5, *((q, 0) for q in range(5)))
 _PREVIOUS = np.eye(5, k=-1)
 
+
+def _divided(base: np.ndarray, guard: np.ndarray, share: np.ndarray | float) -> np.ndarray:
+    """Causal rows with masses in the guard's cells and in the others, each in the proportions of the base."""
+    seen = np.tril(np.ones_like(base))
+    here, there = _normalised(base * guard * seen), _normalised(base * (1 - guard) * seen)
+    share = np.where((here.sum(1, keepdims=True) > 0) & (there.sum(1, keepdims=True) > 0), share, here.sum(1, keepdims=True))
+    return share * here + (1 - share) * there
+
+
+_SHARED = _divided(_ONES, _FIRST, 0.75)
+_SHARED_QUARTER = _divided(_ONES, _FIRST, 0.25)
+_PROPORTIONS = _divided(_ONES * (1 + _K), _ONES * (_K < 2), 0.25)
+_LEFT = np.where((_Q < 2) | (_K > _Q), 0.0, np.where(_K == 2, 0.25, 0.75 / np.maximum(_Q, 1)))
+_LEFT[:2] = [[1, 0, 0, 0, 0], [0.5, 0.5, 0, 0, 0]]
+_BY_QUERY = _divided(_ONES, _FIRST, np.array([[0.25], [0.25], [0.25], [0.75], [0.25]]))
+_AHEAD = np.where(np.arange(6) >= np.arange(6)[:, None], 0.5 / (6 - np.arange(6.0))[:, None], 0.0)
+_AHEAD[1:] += np.where(np.arange(6) < np.arange(6)[1:, None], 0.5 / np.arange(1.0, 6)[:, None], 0.0)
+_AHEAD[0] = 1 / 6
+
 GOLDEN: tuple[Golden, ...] = (
     Golden("uniform", "add 1", STORY, _normalised(_ONES)),
     Golden("nothing", "", STORY, np.zeros((5, 5))),
@@ -114,6 +133,24 @@ GOLDEN: tuple[Golden, ...] = (
         STORY,
         _normalised(_normalised(3 * _FIRST + _EYE) + _FIRST),
     ),
+    Golden("shares are of the row", "when k == 0 share 0.75", STORY, _SHARED),
+    Golden("shares keep proportions", "add 1 + k\nwhen k < 2 share 0.25", STORY, _PROPORTIONS),
+    Golden(
+        "a mixture",
+        "when k == 0 share 0.5\nwhen dist == 0 share 0.25",
+        STORY,
+        _normalised(np.array([[1.0, 0, 0, 0, 0], [3, 1, 0, 0, 0], [2, 1, 1, 0, 0], [9, 3, 3, 5, 0], [12, 3, 3, 3, 7]])),
+    ),
+    Golden("a share of nothing", "when k == 0 set 1\nwhen k == 2 share 0.25", STORY, _normalised(_ONES * [3, 0, 1, 0, 0])),
+    Golden("the share that is left", "when k == 2 set 1\nwhen k == 2 share 0.25", STORY, _LEFT),
+    Golden("a share by query", "when k == 0 share 0.75 if punctuation(q) else 0.25", STORY, _BY_QUERY),
+    Golden(
+        "shares where a block says",
+        "when punctuation(q) { when k == 0 share 0.25 } else { when k == 0 share 0.25 }\nwhen dist == 0 add 1",
+        STORY,
+        _normalised(np.where(_Q == 0, _FIRST, _SHARED_QUARTER) + _EYE),
+    ),
+    Golden("shares see what the query sees", "add -1\nwhen dist <= 0 share 0.5", PIECES, _AHEAD, causal=False),
     Golden(
         "else",
         "when punctuation(k) { add 3 } else when k == 0 { add 2 } else { add 1 }",

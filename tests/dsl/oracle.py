@@ -49,7 +49,7 @@ def pattern(program: Program, text: Text, causal: bool) -> np.ndarray:
     n = len(text)
     weights = np.zeros((n, n), np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
-        run(program.statements, [[True] * n for _ in range(n)], [[{} for _ in range(n)] for _ in range(n)], weights, text)
+        run(program.statements, [[True] * n for _ in range(n)], [[{} for _ in range(n)] for _ in range(n)], weights, text, causal)
     for q in range(n):
         for k in range(n):
             masked = causal and k > q
@@ -60,7 +60,7 @@ def pattern(program: Program, text: Text, causal: bool) -> np.ndarray:
     return weights
 
 
-def run(statements: Any, where: Any, names: Any, weights: np.ndarray, text: Text) -> None:
+def run(statements: Any, where: Any, names: Any, weights: np.ndarray, text: Text, causal: bool) -> None:
     n = len(text)
     cells = [(q, k) for q in range(n) for k in range(n)]
     names = [[dict(names[q][k]) for k in range(n)] for q in range(n)]
@@ -72,12 +72,38 @@ def run(statements: Any, where: Any, names: Any, weights: np.ndarray, text: Text
                 names[q][k][s.name] = value(s.value, scope[q, k], before, text)
         elif isinstance(s, Block):
             holds = {(q, k): value(s.guard, scope[q, k], before, text) for q, k in cells}
-            run(s.then, [[where[q][k] and holds[q, k] for k in range(n)] for q in range(n)], names, weights, text)
-            run(s.other, [[where[q][k] and not holds[q, k] for k in range(n)] for q in range(n)], names, weights, text)
+            run(s.then, [[where[q][k] and holds[q, k] for k in range(n)] for q in range(n)], names, weights, text, causal)
+            run(s.other, [[where[q][k] and not holds[q, k] for k in range(n)] for q in range(n)], names, weights, text, causal)
+        elif s.op == "share":
+            for q in range(n):
+                given = {
+                    k: value(s.value, scope[q, k], before, text)
+                    for k in range(n)
+                    if where[q][k] and (s.guard is None or value(s.guard, scope[q, k], before, text))
+                }
+                share(weights[q], given, range(q + 1) if causal else range(n))
         else:
             for q, k in cells:
                 if where[q][k] and (s.guard is None or value(s.guard, scope[q, k], before, text)):
                     act(s, q, k, scope[q, k], before, weights, text)
+
+
+def share(row: np.ndarray, given: dict[int, float | None], visible: range) -> None:
+    """The row, divided up: given (value by cell) says which cells get their share."""
+    given = {k: min(max(v, 0.0), 1.0) for k, v in given.items() if v is not None and k in visible}
+    present = {k: min(max(float(row[k]), 0.0), LARGEST) if row[k] == row[k] else 0.0 for k in visible}
+    if sum(present.values()) == 0:
+        present = dict.fromkeys(visible, 1.0)
+    row[:] = 0
+    if not given or len(given) == len(visible):
+        groups = [(list(visible), 1.0)]
+    else:
+        v = sum(given.values()) / len(given)
+        groups = [(list(given), v), ([k for k in visible if k not in given], 1 - v)]
+    for cells, part in groups:
+        mass = sum(present[k] for k in cells)
+        for k in cells:
+            row[k] = part * present[k] / mass if mass > 0 else part / len(cells)
 
 
 def act(rule: Rule, q: int, k: int, scope: dict[str, Any], before: np.ndarray, weights: np.ndarray, text: Text) -> None:

@@ -253,8 +253,13 @@ def statements(draw: st.DrawFn, scope: _Scope, depth: int, names: int = 0) -> tu
 def rules(draw: st.DrawFn, scope: _Scope) -> Rule:
     weights = draw(st.integers(0, 4)) == 0
     guard = draw(st.none() | guards(scope, 2, weights))
-    op = draw(st.sampled_from(("add", "add", "add", "set", "set", "scale", "max", "min", "normalize")))
+    op = draw(st.sampled_from(("add", "add", "add", "set", "set", "scale", "max", "min", "share", "share", "normalize")))
     return Rule(op, None if op == "normalize" else draw(numbers(scope, 2, weights)), guard)
+
+
+def scope() -> _Scope:
+    """No variables: expressions over q and k alone."""
+    return _Scope()
 
 
 def programs(depth: int = 2) -> st.SearchStrategy[Program]:

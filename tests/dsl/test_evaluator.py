@@ -39,6 +39,10 @@ add count(k < p < q: word_start(p)) | when any(q < p <= k: text(p) == "a") add 1
 add count(k <= p < q + 2: same(text)) | add 0.5 ** count(k < p < q: word_start(p)) | add sum(k < p < q: length(p))
 when k == first(p: word_start(p) and count(r < p: word_start(r)) == q - 1) add 1 | add count(p: text(p) == text(k))
 when any(p: length(p) == k and text(p) != "a") add 1 | when q == last(p: text(p) == text(k)) add 0.5 | add count(p: p / 2 == q)
+add k - 2 | when k == 0 share 0.5 | when dist == 1 share 0.25 if word_start(q) else 0.75 | when same(text) share 1 / (dist + 2)
+when text(k) == text(q - 1) share 0.5 | when k > nearest(p < q: text(p) == "the") share length(q) / 8 | when row > 1 share weight
+add k | when q > 2 and abs(dist) <= q - 2 share row / 9 | when word_start(k) or k > q share 0.2 | when k <= q and q > 1 share 2 / q
+when word_start(k) set 3 | when word_start(k) share 0 | when not word_start(k) share 0.5 / (q - 3) | when k == q + 1 share 0.5
 when k == first(p: 3 - p == dist) add 1 | when any(p: word(p) == word(k)) add 2 | add count(p: 1 / p == q)
 set 1e30 | scale 1e30 | when k == 1 add -1e30 | when k == 0 { scale 0 } else { scale -1 } | add 2e38
 add 1e300 * 1e300 | add exp(1000) + log(0) | add 1 / dist | when 1e300 * 1e300 > 1 add 7 | add 1e-40 | scale 1e-5

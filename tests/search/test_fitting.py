@@ -21,6 +21,8 @@ def iou(program, problem):
         "add exp(-0.1 * dist)\nwhen same(text) add 0.9\nwhen dist == 1 scale 2 + 0.5 * dist",
         "add 1 / (2 + dist)\nwhen word_start(k) { max 0.3 * (1 + dist) ** -0.5 } else { min 0.2 }",
         "let s = last(p <= q: word_start(p))\nadd 0.2 + 0.1 * similarity(q, k)\nwhen k >= s set 0.4 if k == q else 0.7",
+        "add exp(-0.2 * dist)\nwhen same(text) share 0.6\nwhen dist == 1 share 0.3 if word_start(q) else 0.2\nadd 0.01",
+        "when k == 0 share 0.7\nwhen dist == 1 { share 0.4 }\nwhen dist < 3 scale 1.5\nwhen dist > 4 share 0.1 + 0.02 * dist",
         "add sqrt(0.5 + dist)\nwhen dist > 2 scale tanh(0.3) * log(3 + q)\nwhen dist > 4 add -abs(0.01 * dist - 0.05)",
     ],
 )

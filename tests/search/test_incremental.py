@@ -16,6 +16,8 @@ RULES = [
     "when k == nearest(p < q: punctuation(p)) add 1 / (dist - 2)",
     "when text(k) == text(q - 1) add 0.4",
     "add -0.05",
+    "when k == 0 share 0.4",
+    "when same(text) share 0.3 if word_start(q) else 1 / (dist - 1)",
     "normalize",
     "when k == q set 0.1 * row",
     "when word_start(q) { scale 2 } else { set 0 }",
@@ -28,7 +30,7 @@ def test_a_stream_of_programs(planted):
     evaluator = IncrementalEvaluator(problem, 0)
     rng = np.random.default_rng(3)
     rules = [parse(r).statements[0] for r in RULES]
-    plain = rules[:8]
+    plain = rules[:10]
     current: list = []
     programs = []
     for _ in range(150):
