@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from search import workspace
 from search.folder import RunFolder
+from search.rounds import UNITS_A_ROUND, brought_nothing
 
 if TYPE_CHECKING:
     from dsl.nodes import Program
     from search.llm.proposer import HeadTask, LLMProposer, Proposal
 
 WAVE = 16  # heads asked about in one round
-UNITS_A_ROUND = 1_000_000  # numbers of the units of one round: round x this + row of the head
 UNLIMITED_ROUNDS = 2  # questions about a head where no limit on calls, tokens or dollars says otherwise
 SCORER_TEXTS = 8  # for the feedback on single rules
 NEAR = 2  # programs of other heads shown
@@ -41,6 +41,7 @@ def consult(
     limits = proposer.settings
     most = UNLIMITED_ROUNDS if limits.calls is limits.tokens is limits.usd is None else None
     asked = dict.fromkeys(heads, 0)
+    problems: dict[int, list[str]] = {}  # of each head: what was proposed in vain
     number = 0
     while True:
         name = f"rounds/{number}.json"
@@ -60,11 +61,14 @@ def consult(
             chosen = [layer * per_layer + head for layer, head in proposer.plan(progress, WAVE)]
             if not chosen:
                 return
-            proposals = proposer.propose([task(folder, h, asked[h], baseline[h], known) for h in chosen], late)
+            proposals = proposer.propose([task(folder, h, asked[h], baseline[h], known, problems.get(h, [])) for h in chosen], late)
             records = [p.record() for p in proposals]
-            folder.write(name, {"heads": chosen, "proposals": records, "state": proposer.state()})
+            folder.write(name, {"heads": chosen, "proposals": records, "failures": proposer.failures(), "state": proposer.state()})
         for h in chosen:
             asked[h] += 1
+        for p in proposals:
+            if reason := brought_nothing(p.record()):
+                problems.setdefault(p.head[0] * per_layer + p.head[1], []).append(reason)
         units = []
         for h in chosen:
             programs = list(dict.fromkeys(str(p.program) for p in _usable(proposals, divmod(h, per_layer))))
@@ -82,8 +86,8 @@ def _usable(proposals: Sequence[Proposal], head: tuple[int, int]) -> list[Propos
     return [p for p in proposals if p.head == head and p.program is not None]
 
 
-def task(folder: RunFolder, row: int, asked: int, baseline: float, known: Known) -> HeadTask:
-    """What a model is told of a head: its attention on `fit`, and the best program so far."""
+def task(folder: RunFolder, row: int, asked: int, baseline: float, known: Known, problems: Sequence[str] = ()) -> HeadTask:
+    """What a model is told of a head: its attention on `fit`, the best program so far, and what was proposed in vain."""
     from dsl import parse
     from search.llm.evidence import HeadEvidence
     from search.llm.proposer import HeadTask
@@ -94,7 +98,7 @@ def task(folder: RunFolder, row: int, asked: int, baseline: float, known: Known)
     layer, head = divmod(row, per_layer)
     evidence = HeadEvidence(layer, head, problem.causal, problem.texts_given, problem.matrices(row))
     if not known.get(row):
-        return HeadTask(evidence, RoundState(round=asked, baseline=baseline))
+        return HeadTask(evidence, RoundState(round=asked, baseline=baseline, problems=problems))
     score, text = known[row][0]
     best = parse(text)
     others = [(h, known[h][0]) for h in known if h != row and known[h]]
@@ -102,6 +106,7 @@ def task(folder: RunFolder, row: int, asked: int, baseline: float, known: Known)
     state = RoundState(
         round=asked,
         baseline=baseline,
+        problems=problems,
         score=score,
         best=best,
         matrices=problem.patterns(best),

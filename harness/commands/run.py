@@ -16,6 +16,7 @@ from search.llm.options import add_options, llm_settings
 
 if TYPE_CHECKING:
     from harness.session import Session
+    from search.folder import RunFolder
     from search.llm.proposer import LLMProposer
     from search.llm.start import Opened
 
@@ -61,6 +62,8 @@ def main(args: Namespace) -> int:
     session = begin_run(args, path, _extra(opened, proposers))
     session.release_model()  # the search has no use for it
     folder, settings = session.folder, session.settings
+    if opened is not None and not args.llm_dry_run:
+        _take_back(args, folder)
     if folder.has("result.json"):
         output.note(f"{path}: this run is finished; its result follows")
         _show(args, session, folder.read("result.json"))
@@ -159,6 +162,16 @@ def _proposer(session: Session, opened: Opened, stack: ExitStack) -> LLMProposer
     proposer = opened.proposer(session.folder.path / "llm", translate, output.note)
     stack.callback(proposer.close)
     return proposer
+
+
+def _take_back(args: Namespace, folder: RunFolder) -> None:
+    """What language models are to be asked again: all with --llm-refresh, else what failed."""
+    from search.rounds import forget_all, forget_failed
+
+    if args.llm_refresh:
+        forget_all(folder)
+    elif failed := forget_failed(folder):
+        output.note(f"{failed} call{'s' if failed > 1 else ''} to language models failed in this run; what failed is asked again")
 
 
 def _dry_run(args: Namespace, session: Session, opened: Opened, rows: tuple[int, ...]) -> int:

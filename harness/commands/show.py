@@ -10,6 +10,7 @@ from harness import output
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("head", nargs="?", metavar="L2H3", help="one head in detail")
+    parser.add_argument("--llm", action="store_true", help="what language models wrote, and what became of it")
     parser.add_argument("--python", action="store_true", help="the program as a Python function")
 
 
@@ -18,6 +19,17 @@ def main(args: Namespace) -> int:
     from harness.session import open_run, outcome_of
 
     session = open_run(args.run)
+    if args.llm:  # also of a run that is not finished: its models may be the reason
+        from harness import llm_page
+
+        known = {"heads": [{"layer": layer, "head": head} for layer, head in session.settings["heads"]]}
+        record = args.head and find_head(known, args.head)
+        name = record and f"L{record['layer']}H{record['head']}"
+        if args.json:
+            output.document([dict(zip(llm_page.HEADER, row, strict=True)) for row in llm_page.rows(session.folder, name)])
+        else:
+            print(llm_page.page(session.folder, name))
+        return 0
     outcome = with_time(session, outcome_of(session))
     if args.head is None:
         if args.json:

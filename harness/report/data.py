@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from harness import llm_page
 from harness.report import colours
 from harness.report.matrices import SCALE, Shown, pack, shared_window, shown
 
@@ -68,6 +69,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
         "curve": outcome["curve"],
         "replace": session.folder.read("replace.json") if session.folder.has("replace.json") else None,
         "llm": _flat({name: value for name, value in llm.items() if name != "heads"}),
+        "llm_programs": [list(row) for row in llm_page.rows(session.folder)],
         "programs": [described(p) for p in programs.texts],
         "scale": SCALE,
         "texts": [

@@ -7,28 +7,32 @@ from __future__ import annotations
 
 import ast
 import html
-import json
 import re
 import textwrap
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dsl.errors import LanguageError
-from dsl.nodes import OPERATIONS, Program
+from dsl.nodes import Program
+from search.llm.code import DEFINITION, RULE, TYPOGRAPHY, has_rules, is_program, json_data, mended, parsed
+from search.llm.edits import Edit, applied, bare, hunks, is_diff, replacements
+from search.llm.envelopes import blocks, spoken, unmarked
 
 LONGEST = 200_000  # characters of an answer that are looked at
-_FENCE = re.compile(r"^[ \t>]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>[\w+#.-]*)[^\n]*$", re.M)
-_THINKING = re.compile(r"<(think|thinking|reasoning)>.*?(</\1>|\Z)", re.S | re.I)
+DEEPEST = 3  # answers within JSON within answers
 _PYTHON = {"python", "py", "python3", "python2", "ipython", "pycon"}
 _PATTERN = {"pattern", "headscript", "dsl", "rules"}
-_RULE = re.compile(rf"^\s*(when\b|let\s+\w+\s*=|normalize\b|(?:{'|'.join(OPERATIONS)})\s+[\w(.\"-]|\}}|#)")
-_DEF = re.compile(r"^\s*def\s+\w+\s*\(", re.M)
 _REFUSES = re.compile(r"(?i)\b(I['’]?m sorry|I am sorry|I can['’]?t|I cannot|I am unable|I['’]?m unable|as an AI|not able to)\b")
-_TYPOGRAPHY = str.maketrans(
-    {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "‚": "'", "–": "-", "−": "-", "\u00a0": " ", "\u2009": " ", "\u202f": " ",
-     "\u200b": None, "\ufeff": None, "…": "..."}
-)  # fmt: skip
+_THOUGHTS = re.compile(
+    r"(?i)(redacted_)?(think|thinking|thoughts?|reasoning|reasoning_content|analysis|scratchpad)"
+)  # keys of JSON
+_TAKEN_BACK = re.compile(
+    r"(?i)\b(wait|oops|scratch that|correct(ed|ion)|revised|let me (fix|correct|rewrite)|final (version|program|answer)"
+    r"|no, better|fixed version)\b"
+)
+_CODE = re.compile(r"\s*(def\s+\w+\s*\(|import\s+\w|from\s+\w+\s+import\b|\w+\s*=\s)")
+_DRAFT = re.compile(r"(?i)\b(draft|first (attempt|try)|sketch)\b[^\n]*\s*$")
+_NO_BASE = "an edit of a program that is not known: send the whole program"
 
 
 @dataclass(frozen=True)
@@ -43,92 +47,119 @@ class Candidate:
     mendable: bool = False
 
 
-def read_answer(text: str, cut_off: bool = False) -> list[Candidate]:
+def read_answer(text: str, cut_off: bool = False, bases: Sequence[str] = ()) -> list[Candidate]:
     """At least one candidate: programs in their order, or one without source that says why there is none.
 
-    cut_off: the provider stopped at the token limit.
+    cut_off: the provider stopped at the token limit. bases: programs that an edit (a diff, SEARCH and REPLACE) may be of, the
+    likeliest first; those of the answer itself come before them. Reasoning is left out, unless there is nothing else: then its last
+    whole program is the candidate.
     """
-    text = _THINKING.sub("", text[:LONGEST].replace("\r\n", "\n").replace("\r", "\n")).strip("\ufeff \n")
-    if not text.strip():
-        return [Candidate("python", "", problem="the answer was cut off before any program" if cut_off else "empty answer")]
+    text = text[:LONGEST].replace("\r\n", "\n").replace("\r", "\n").strip("\ufeff \n")
     if _is_page(text):
         return [Candidate("python", "", problem="an HTML page instead of a program")]
-    text = _unwrapped(text)
-    blocks = _blocks(text)
+    answer, reasoning = spoken(text)
+    found = _read(answer, cut_off, bases, 0)
+    if not found:
+        found = [c for c in _read(reasoning, cut_off, bases, 0) if c.problem is None][-1:]
+    if found:
+        unique = {(c.form, c.source): c for c in reversed(found)}
+        return [c for c in found if unique.get((c.form, c.source)) is c]
+    if not answer.strip():
+        return [Candidate("python", "", problem="the answer was cut off before any program" if cut_off else "empty answer")]
+    reason = "a refusal instead of a program" if _REFUSES.search(answer) else "no program in the answer"
+    return [Candidate("python", "", problem=reason)]
+
+
+def _read(text: str, cut_off: bool, bases: Sequence[str], depth: int) -> list[Candidate]:
+    """The programs of a text without reasoning."""
+    strings = _strings(text) if depth < DEEPEST else None
+    if strings is not None:
+        return [c for s in strings for c in _read(spoken(s)[0], cut_off, bases, depth + 1)]
+    edits, text = replacements(text)
     found: list[Candidate] = []
-    for label, body, closed in blocks:
-        found += _read_block(label, body, cut_off or not closed)
-    if not found:
-        found = _read_loose(text, cut_off)
-    found = _shared_helpers(found)
-    if not found:
-        reason = "a refusal instead of a program" if _REFUSES.search(text) else "no program in the answer"
-        return [Candidate("python", "", problem=reason)]
-    unique = {(c.form, c.source): c for c in reversed(found)}
-    return [c for c in found if unique.get((c.form, c.source)) is c]
+    before = ""  # the prose since the last block
+    at = 0
+    parts = blocks(text)
+    for block in parts:
+        before, at = text[at : block.start], block.end
+        if is_diff(block.label, block.body):
+            edits += hunks(block.body)
+            continue
+        inner = _strings(block.body) if depth < DEEPEST else None
+        if inner is not None:
+            read = [c for s in inner for c in _read(spoken(s)[0], cut_off, bases, depth + 1)]
+        else:
+            read = _read_block(block.label, block.body, cut_off or not block.closed)
+        if read and (_TAKEN_BACK.search(before) or (len(found) == 1 and _DRAFT.search(text[: parts[0].start]))):
+            found = [c for c in found if c.form != read[0].form or c.problem is not None]
+        found += read
+    if not found and not edits:
+        found = _read_loose(unmarked(text), cut_off, edits)
+    if edits:
+        found = _edited(found, edits, cut_off, bases)
+    return _shared_helpers(found)
 
 
-def _unwrapped(text: str) -> str:
-    """Of an answer in JSON, the strings that hold code, each as a block; any other answer as it is."""
-    if not text.startswith(("{", "[")):
-        return text
-    try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
+def _edited(found: Sequence[Candidate], edits: Sequence[Edit], cut_off: bool, bases: Sequence[str]) -> list[Candidate]:
+    """The candidates, the one that the edits are of replaced by what they make of it."""
+    own = [c.source for c in reversed(found)]
+    made = applied(edits, [*own, *bases])
+    if made is None:
+        alone = bare(edits)
+        return [*found, *(_read_block("", alone, cut_off) if is_program(alone) else [])] or [
+            Candidate("python", alone, problem=_NO_BASE, mendable=True)
+        ]
+    text, base = made
+    return [*(c for c in found if c.source != base), *_read_block("", text, cut_off)]
+
+
+def _strings(text: str) -> list[str] | None:
+    """Of a text in JSON, the strings in it, thoughts aside; None for any other text. Lines in a list are one string."""
+    data = json_data(text)
+    if data is None:
+        return None
     strings: list[str] = []
     todo = [data]
     while todo:
         here = todo.pop(0)
         if isinstance(here, str):
             strings.append(here)
-        elif isinstance(here, dict | list):
-            todo = [*(here.values() if isinstance(here, dict) else here), *todo]
-    return "\n".join(s if _FENCE.search(s) else f"```\n{s}\n```" for s in strings)
+        elif isinstance(here, dict):
+            if not _THOUGHTS.fullmatch(str(here.get("type", ""))):
+                todo = [*(v for k, v in here.items() if not _THOUGHTS.fullmatch(k)), *todo]
+        elif isinstance(here, list):
+            lines = len(here) > 1 and all(isinstance(s, str) and "\n" not in s.rstrip("\n") for s in here)
+            todo = ["\n".join(s.rstrip("\n") for s in here), *todo] if lines else [*here, *todo]
+    return strings
 
 
 def _is_page(text: str) -> bool:
     return text.lstrip().lower().startswith(("<!doctype", "<html", "<?xml")) and "def " not in text
 
 
-def _blocks(text: str) -> list[tuple[str, str, bool]]:
-    """Fenced blocks: label, body, and whether the closing fence was there."""
-    blocks, at = [], 0
-    while opening := _FENCE.search(text, at):
-        fence = opening["fence"]
-        closing = re.compile(rf"^[ \t>]*{re.escape(fence[0])}{{{len(fence)},}}[ \t]*$", re.M).search(text, opening.end())
-        end = closing.start() if closing else len(text)
-        body = text[opening.end() : end].strip("\n")
-        if opening[0].lstrip().startswith(">"):  # a quotation
-            body = re.sub(r"^[ \t]*> ?", "", body, flags=re.M)
-        blocks.append((opening["label"].lower(), body, closing is not None))
-        at = closing.end() if closing else len(text)
-    return blocks
-
-
 def _read_block(label: str, body: str, cut_off: bool) -> list[Candidate]:
     if not body.strip():
         return []
-    if _DEF.search(body):  # labels are often wrong
+    if DEFINITION.search(body):  # labels are often wrong
         return _python(body, cut_off)
-    if label in _PATTERN:
-        return [_language(body)]
-    rules = [line for line in body.splitlines() if line.strip()]
-    if sum(bool(_RULE.match(line)) for line in rules) * 2 > len(rules):
+    if label in _PATTERN or has_rules(body):
         return [_language(body)]
     return _python(body, cut_off) if label in _PYTHON else []  # a listing, a shell command, an example of the output
 
 
-def _read_loose(text: str, cut_off: bool) -> list[Candidate]:
-    """An answer without usable fences: prose with code in it."""
-    if "&lt;" in text or "&gt;" in text or re.search(r"<(pre|code|p|br)\b", text):
-        text = html.unescape(re.sub(r"</?(pre|code|p|div|span|br|body|html)\b[^>]*>", "\n", text))
-    if _DEF.search(text):
+def _read_loose(text: str, cut_off: bool, edits: list[Edit]) -> list[Candidate]:
+    """An answer without usable fences: prose with code in it, or a diff, whose hunks join the edits."""
+    if diff := re.search(r"^(--- \S+[^\n]*\n\+\+\+ |@@ |diff --git )", text, re.M):
+        edits += hunks(re.split(r"^(?![-+ @\\]|diff |index |$)", text[diff.start() :], maxsplit=1, flags=re.M)[0])
+        return []
+    if DEFINITION.search(text):
         lines = text.split("\n")
-        start = next(i for i, line in enumerate(lines) if re.match(r"\s*(def\s+\w+\s*\(|import\s+\w|from\s+\w+\s+import\b)", line))
+        start = next(
+            i for i, line in enumerate(lines) if re.match(r"\s*(def\s+\w+\s*\(|import\s+\w|from\s+\w+\s+import\b|\w+\s*=\s)", line)
+        )
         return _python("\n".join(lines[start:]), cut_off)
     lines = text.split("\n")
-    rules = [i for i, line in enumerate(lines) if _RULE.match(line) and not line.lstrip().startswith("#")]
+    rules = [i for i, line in enumerate(lines) if RULE.match(line) and not line.lstrip().startswith("#")]
     if not rules:
         return []
     candidate = _language("\n".join(lines[rules[0] : rules[-1] + 1]))
@@ -141,7 +172,7 @@ def _language(body: str) -> Candidate:
 
     source = textwrap.dedent(body.expandtabs(4)).strip("\n")
     first: LanguageError | None = None
-    for attempt in (source, html.unescape(source), source.translate(_TYPOGRAPHY)):
+    for attempt in (source, html.unescape(source), source.translate(TYPOGRAPHY)):
         try:
             program = parse(attempt)
         except LanguageError as e:
@@ -158,17 +189,17 @@ def _language(body: str) -> Candidate:
 
 def _python(body: str, cut_off: bool) -> list[Candidate]:
     """Every program among the top-level functions, each with the imports, constants and helpers that stand beside it."""
-    source = _mended(body)
-    tree = _parsed(source)
+    source = mended(body)
+    tree = parsed(source)
     if isinstance(tree, ast.Module):
         return _programs(source, tree, cut_off) or [_no_function(source, tree)]
     pieces = _whole_pieces(source)
     kept = "\n".join(piece for piece, whole in pieces if whole)
-    whole = _parsed(kept)
+    whole = parsed(kept)
     found = _programs(kept, whole, False) if isinstance(whole, ast.Module) else []
-    broken = [piece for piece, whole in pieces if not whole and _DEF.match(piece)]
+    broken = [piece for piece, whole in pieces if not whole and DEFINITION.match(piece)]
     for piece in broken:
-        error = _parsed(piece)
+        error = parsed(piece)
         assert not isinstance(error, ast.Module)
         last = piece is pieces[-1][0]
         if last and (cut_off or _breaks_at_end(piece, *error)):
@@ -181,36 +212,6 @@ def _python(body: str, cut_off: bool) -> list[Candidate]:
 _CUT_OFF = "the code is cut off"
 
 
-def _mended(body: str) -> str:
-    """The code without what only its wrapping put there: tabs, indentation of the whole, prompts, entities, typographic quotes."""
-    plain = ""
-    for width in (4, 8):
-        lines = body.expandtabs(width).split("\n")
-        if sum(line.startswith((">>> ", "... ")) for line in lines) * 2 > len(lines):
-            lines = [line[4:] for line in lines if line.startswith((">>>", "..."))]
-        source = textwrap.dedent("\n".join(lines)).strip("\n")
-        plain = plain or source
-        unescaped = html.unescape(source)
-        for attempt in (source, unescaped, source.translate(_TYPOGRAPHY), unescaped.translate(_TYPOGRAPHY)):
-            if isinstance(_parsed(attempt), ast.Module):
-                return attempt
-        if "\t" not in body:
-            break
-    return plain
-
-
-def _parsed(source: str) -> ast.Module | tuple[str, int]:
-    """The syntax tree, or what is wrong and in which line."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # invalid escapes in strings are no reason to print anything
-            return ast.parse(source)
-    except SyntaxError as e:
-        return (e.msg or "invalid syntax", min(e.lineno or 1, source.count("\n") + 1))
-    except (ValueError, RecursionError, MemoryError) as e:
-        return (str(e) or type(e).__name__, 1)
-
-
 def _whole_pieces(source: str) -> list[tuple[str, bool]]:
     """The source cut before every line that begins at the margin, each piece with whether it is code; prose is not."""
     lines = source.split("\n")
@@ -219,7 +220,7 @@ def _whole_pieces(source: str) -> list[tuple[str, bool]]:
         if line and not line[0].isspace() and line[0] not in ")]}#" and not lines[i - 1].startswith("@"):
             starts.append(i)
     pieces = ["\n".join(lines[a:b]) for a, b in zip(starts, [*starts[1:], len(lines)], strict=True)]
-    return [(piece, isinstance(tree := _parsed(piece), ast.Module) and _is_code(tree)) for piece in pieces]
+    return [(piece, isinstance(tree := parsed(piece), ast.Module) and _is_code(tree)) for piece in pieces]
 
 
 def _is_code(tree: ast.Module) -> bool:
@@ -239,10 +240,11 @@ def _programs(source: str, tree: ast.Module, cut_off: bool) -> list[Candidate]:
     functions = [s for s in tree.body if isinstance(s, ast.FunctionDef)]
     called = {name for f in functions for name in _called(f) if name != f.name}
     takers = [f for f in functions if _arity(f) == 2]
-    programs = [f for f in takers if f.name not in called] or takers[-1:]  # a helper may well take two
+    last = {f.name: f for f in takers}  # of a function defined twice the last definition counts
+    programs = [f for f in takers if f.name not in called and last[f.name] is f] or takers[-1:]  # a helper may well take two
     found = []
     for chosen in programs:
-        others = [s for s in tree.body if s not in programs and not _demonstrates(s)]
+        others = [s for s in tree.body if s not in programs and not _demonstrates(s) and getattr(s, "name", "") != chosen.name]
         parts = [ast.get_source_segment(source, s) or ast.unparse(s) for s in (*others, chosen)]
         complete = tree.body[-1] is chosen and len(parts) == len(tree.body)  # keep comments and line numbers where possible
         text = (source if complete else "\n\n".join(parts)) + "\n"
@@ -283,7 +285,7 @@ def _shared_helpers(found: Sequence[Candidate]) -> list[Candidate]:
     """Helpers that stand in a block of their own, put before the programs that call them."""
     helpers: dict[str, str] = {}
     for c in found:
-        tree = _parsed(c.source)
+        tree = parsed(c.source)
         if c.form == "python" and c.problem is not None and isinstance(tree, ast.Module):
             for s in tree.body:
                 if isinstance(s, ast.FunctionDef) and _arity(s) != 2:

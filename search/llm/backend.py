@@ -74,6 +74,7 @@ class Kind:
     meaning: str
     again: bool = False  # worth another try after a pause
     final: bool = False  # the model will not answer any other question either
+    another_time: bool = True  # the same question may be answered in another run
 
 
 KINDS: dict[str, Kind] = {
@@ -85,13 +86,13 @@ KINDS: dict[str, Kind] = {
     "server": Kind("server error", again=True),
     "timeout": Kind("no answer in time"),
     "html": Kind("an HTML page instead of an answer"),
-    "context": Kind("prompt too long for the model"),
-    "refusal": Kind("the provider refused to answer"),
+    "context": Kind("prompt too long for the model", another_time=False),
+    "refusal": Kind("the provider refused to answer", another_time=False),
     "empty": Kind("empty answer"),
     "request": Kind("request not accepted"),
     "garbage": Kind("not an answer of the protocol"),
     "ended": Kind("ended by us"),
-    "not recorded": Kind("no recorded answer"),
+    "not recorded": Kind("no recorded answer", another_time=False),
 }
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds
 

@@ -8,6 +8,7 @@ import json
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import CancelledError
 from datetime import datetime
@@ -16,6 +17,7 @@ from functools import cache
 from typing import Any
 
 from search.llm.backend import Answer, BackendError, Request, Usage
+from search.llm.parts import joining_client
 from search.llm.prompt import estimate_tokens
 from search.llm.scrub import hide_values
 from search.llm.settings import LLMSettings, Price
@@ -31,6 +33,8 @@ def _litellm() -> Any:
     os.environ.pop("OPENAI_LOG", None)
     import litellm
 
+    silence_libraries()
+    litellm.aclient_session = joining_client()  # it refuses messages whose content comes in parts
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     litellm.set_verbose = False
@@ -40,6 +44,11 @@ def _litellm() -> Any:
     for name in ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     return litellm
+
+
+def silence_libraries() -> None:
+    """No warnings of theirs: about servers that answer with fields of their own, and about each other."""
+    warnings.filterwarnings("ignore", module=r"(pydantic|litellm|openai|httpx|aiohttp)\b")
 
 
 def check_environment(settings: LLMSettings) -> None:
@@ -169,8 +178,9 @@ def _answer(response: Any, request: Request, settings: LLMSettings) -> Answer:
     message, finish = choices[0].message, str(choices[0].finish_reason or "stop")
     text = hide_values(message.content or "").encode("utf-8", "replace").decode()  # lone surrogates cannot be sent back
     fields = getattr(message, "provider_specific_fields", None) or {}
-    if not text.strip() and (finish == "content_filter" or fields.get("refusal")):
-        raise BackendError("refusal", f"{request.model}: {fields.get('refusal') or 'stopped by the content filter'}")
+    refusal = getattr(message, "refusal", None) or fields.get("refusal")  # where it stands depends on litellm's version
+    if not text.strip() and (finish == "content_filter" or refusal):
+        raise BackendError("refusal", f"{request.model}: {refusal or 'stopped by the content filter'}")
     usage = getattr(response, "usage", None)
     prompt, completion = (int(getattr(usage, f"{side}_tokens", 0) or 0) for side in ("prompt", "completion"))
     estimated = prompt == 0

@@ -29,6 +29,7 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--llm-settings", type=Path, metavar="FILE", help="TOML: temperature, max_tokens, timeout, prices, …")
     group.add_argument("--prompt", type=Path, metavar="FILE", help="a prompt template of your own")
     group.add_argument("--llm-dry-run", action="store_true", help="print the prompts, their tokens and cost; call nobody")
+    group.add_argument("--llm-refresh", action="store_true", help="ask anew, also what this run has answers to")
     group.add_argument("--llm-optional", action="store_true", help="exit 0 even where no answer of a model was usable")
 
 
@@ -36,7 +37,7 @@ def llm_settings(args: Namespace) -> LLMSettings | None:
     """What the options ask for; None without --llm. Raises ValueError where they make no sense (wrong usage)."""
     if not args.llm:
         given = [f"--{name.replace('_', '-')}" for name in (*_FIELDS, "llm_settings", "prompt") if getattr(args, name) is not None]
-        given += [f"--{name.replace('_', '-')}" for name in ("llm_dry_run", "llm_optional") if getattr(args, name)]
+        given += [f"--{name.replace('_', '-')}" for name in ("llm_dry_run", "llm_refresh", "llm_optional") if getattr(args, name)]
         if given:
             raise ValueError(f"{given[0]} has no effect without --llm MODEL")
         return None

@@ -13,9 +13,10 @@ from typing import Any, Protocol
 from dsl.nodes import Program
 from search.llm.answers import Candidate, read_answer
 from search.llm.ask import Asker, Draft, Outcome
-from search.llm.backend import Answer, Backend, BackendError, Messages, Request
+from search.llm.backend import KINDS, Answer, Backend, BackendError, Messages, Request
 from search.llm.budget import Ledger
 from search.llm.compose import compose, correction
+from search.llm.envelopes import blocks
 from search.llm.evidence import HeadEvidence
 from search.llm.prompt import Template, default_template, parse_template
 from search.llm.refine import Progress, RoundState, feedback, plan
@@ -111,6 +112,7 @@ class LLMProposer:
         self.answers = 0
         self.served: set[tuple[int, int]] = set()  # heads with a usable program
         self._said: set[str] = set()
+        self._failed: list[dict[str, Any]] = []
         prices_used = {name: [p.input, p.output] for name, p in known.items() if p is not None}
         self._record = {**to_record(settings), "prices": prices_used, "template": dict(self.template.sections)}
 
@@ -131,6 +133,7 @@ class LLMProposer:
         Proposals come in the order of the tasks, those of corrections last.
         """
         self.store.put_settings(self._record)
+        self._failed.clear()
         drafts: list[Draft] = []
         owners: list[HeadTask] = []
         for task in tasks:
@@ -140,7 +143,7 @@ class LLMProposer:
             for sample in range(first, min(first + self.settings.samples, self._available(task.evidence.key))):
                 drafts.append(Draft(messages, task.evidence.key, sample, purpose))
                 owners.append(task)
-        outcomes = self._shortened(drafts, owners, self.asker.ask(drafts, stop), stop)
+        outcomes = self._shortened(drafts, owners, self._ask(drafts, stop), stop)
         proposals: list[Proposal] = []
         returned: list[Draft] = []
         for outcome in outcomes:
@@ -150,7 +153,7 @@ class LLMProposer:
                 problems = [_problem(p) for p, mendable in candidates if mendable]
                 if problems and self.settings.corrections:
                     returned.append(self._correction(outcome.request, outcome.result, problems))
-        for outcome in self.asker.ask(returned, stop):
+        for outcome in self._ask(returned, stop):
             if isinstance(outcome.result, Answer) and outcome.request is not None:
                 proposals += [replace(p, corrected=True) for p, _ in self._read(outcome.request, outcome.result)]
         return proposals
@@ -158,6 +161,11 @@ class LLMProposer:
     def messages(self, task: HeadTask, budget: int) -> Messages:
         """The prompt for a task, of about `budget` tokens at most."""
         return compose(task.evidence, self.template, budget, feedback(task.evidence, task.state))
+
+    def failures(self) -> list[dict[str, Any]]:
+        """The calls of the last round that failed and may succeed another time: head, kind, message. None of a replay: it cannot
+        change."""
+        return [] if getattr(self.backend, "recorded", False) else list(self._failed)
 
     def close(self) -> None:
         """Ends calls under way and pauses before retries."""
@@ -222,6 +230,13 @@ class LLMProposer:
         available = getattr(self.backend, "available", None)
         return sys.maxsize if available is None else available(head)
 
+    def _ask(self, drafts: Sequence[Draft], stop: Callable[[], bool]) -> list[Outcome]:
+        outcomes = self.asker.ask(drafts, stop)
+        for o in outcomes:
+            if isinstance(o.result, BackendError) and o.request is not None and KINDS[o.result.kind].another_time:
+                self._failed.append({"head": list(o.request.head), "kind": o.result.kind, "message": str(o.result)})
+        return outcomes
+
     def _pause(self, seconds: float) -> None:
         self._ended.wait(seconds)
 
@@ -236,14 +251,16 @@ class LLMProposer:
             request = outcomes[i].request
             model = request.model if request is not None else None
             again.append(replace(drafts[i], messages=self.messages(owners[i], budget), model=model))
-        for i, outcome in zip(long, self.asker.ask(again, stop), strict=True):
+        for i, outcome in zip(long, self._ask(again, stop), strict=True):
             outcomes[i] = outcome
         return outcomes
 
     def _read(self, request: Request, answer: Answer) -> list[tuple[Proposal, bool]]:
         """Proposals of an answer, each with whether it is worth sending back."""
         self.answers += 1
-        read = [self._proposal(request, c) for c in read_answer(answer.text, cut_off=answer.finish == "length")]
+        bases = [b.body for _, content in reversed(request.messages) for b in reversed(blocks(content)) if b.whole]
+        candidates = read_answer(answer.text, cut_off=answer.finish == "length", bases=bases)
+        read = [self._proposal(request, c) for c in candidates]
         name = f"L{request.head[0]}H{request.head[1]}"
         for proposal, _ in read:
             self.statuses.setdefault(name, Counter())[proposal.status] += 1

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 MOST_RULES = 12  # whose help is measured
 MOST_CELLS = 6  # of each kind of error
+MOST_PROBLEMS = 6  # of earlier programs that are told
 MOST_NEAR, LONGEST_NEAR = 2, 900  # programs of other heads, and characters of one
 
 
@@ -37,13 +38,15 @@ class RoundState:
     matrices: Sequence[np.ndarray] = ()  # of `best` on the evidence's texts, (n, n) each
     scorer: Callable[[Program], float] | None = None  # for leaving rules out
     near: Sequence[NearFit] = ()
+    problems: Sequence[str] = ()  # why earlier programs of models for this head brought nothing
 
 
 def feedback(evidence: HeadEvidence, state: RoundState) -> dict[str, str] | None:
     """Values for the template's feedback section; None where there is no program yet."""
     if state.best is None:
         return None
-    parts = [*_texts(evidence, state.matrices), *_mass(evidence, state.matrices), *_cells(evidence, state.matrices)]
+    parts = [f"An earlier program brought nothing: {reason}" for reason in list(dict.fromkeys(state.problems))[-MOST_PROBLEMS:]]
+    parts += [*_texts(evidence, state.matrices), *_mass(evidence, state.matrices), *_cells(evidence, state.matrices)]
     if state.scorer is not None:
         parts += _rules(state.best, state.scorer)
     near = [n for n in state.near if len(n.program) <= LONGEST_NEAR][:MOST_NEAR]

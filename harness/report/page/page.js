@@ -167,10 +167,14 @@ function drawAbout() {
   const table = (title, rows) => rows && rows.length
     ? el("div", {}, el("h3", {}, title), el("table", { class: "pairs" }, el("tbody", {}, ...rows.map(([k, v]) => el("tr", {}, el("th", { scope: "row" }, k), el("td", {}, v))))))
     : null;
+  const written = DATA.llm_programs.length
+    ? el("div", {}, el("h3", {}, "What language models wrote"), el("table", { class: "written" }, el("tbody", {}, ...DATA.llm_programs.map(([head, round, model, first, what]) =>
+      el("tr", {}, el("th", { scope: "row" }, head), el("td", {}, `${model} ${round}`), el("td", {}, el("code", {}, first)), el("td", {}, what))))))
+    : null;
   const notes = DATA.notes.length ? el("div", {}, el("h3", {}, "Notes"), el("ul", {}, ...DATA.notes.map((n) => el("li", {}, n)))) : null;
   const proposals = Object.entries(DATA.summary.proposals).map(([k, v]) => [k.replaceAll("_", " "), whole(v)]);
   $("about-tables").replaceChildren(...[
-    table("Settings", DATA.settings), table("Spent on language models", DATA.llm), table("Proposals", proposals),
+    table("Settings", DATA.settings), table("Spent on language models", DATA.llm), written, table("Proposals", proposals),
     table("Versions", Object.entries(DATA.versions)), notes].filter(Boolean));
 }
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+import warnings
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 from chat_server import KEY, PROGRAM, Reply, answer, error
 
 from search.llm.backend import BackendError, Request, with_retries
-from search.llm.litellm_backend import LiteLLMBackend, check_environment, price_of
+from search.llm.litellm_backend import LiteLLMBackend, check_environment, price_of, silence_libraries
 from search.llm.settings import LLMSettings, Model, Price
 
 
@@ -50,6 +51,16 @@ def test_an_answer_has_text_usage_and_cost(server, complete):
 def test_text_that_no_encoding_knows_does_no_harm(server, complete):
     server.script["odd"] = lambda body, number: answer("a \ud800 b")
     assert complete("odd").text == "a ? b"
+
+
+def test_content_in_parts_is_joined_and_thoughts_are_left_out(server, complete, capfd):
+    parts = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a "}, {"type": "text", "text": "b"}]
+    server.script["parts"] = lambda body, number: answer(parts)
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        silence_libraries()
+        assert complete("parts").text == "a b"
+    assert capfd.readouterr() == ("", "") and shown == []
 
 
 def test_usage_that_the_server_does_not_report_is_estimated(server, complete):
