@@ -28,7 +28,7 @@ from dsl.canonical import simplify
 from dsl.evaluator import evaluate
 from dsl.lift import Refusal, lift
 from dsl.nodes import Program
-from dsl.text import Text, char_similarity
+from dsl.text import Text, char_similarity, facts_of
 from harness.annotate import Annotator, align, load_annotator, words
 from harness.targets import Target, load_target
 from harness.tokens import view
@@ -150,7 +150,7 @@ def compare(original: Original, texts: Sequence[Text], shrink: bool = True) -> C
     found = Comparison()
     program: Program | None = None
     try:
-        program = simplify(lift(original.source).program)
+        program = simplify(lift(original.source, facts_of(texts)).program)
     except Refusal as refusal:
         found.refused = str(refusal)
     seen: dict[str, tuple[float, Text]] = {}

@@ -39,6 +39,10 @@ def to_python(program: Program, causal: bool = True) -> str:
     head = ['tokens = tokenizer.convert_ids_to_tokens(tokenizer(sentence, return_tensors="pt").input_ids[0])', "n = len(tokens)"]
     if code.annotated:
         head += ["doc = spacy_parse(sentence)", "align = _align_to_spacy(sentence, tokens)", "count_words = len(doc)"]
+    if code.uses("decode"):
+        head.append('decodes = [tokenizer.decode([x]) for x in tokenizer(sentence)["input_ids"]]')
+    if code.uses("word_id"):
+        head.append("word_ids = tokenizer(sentence).word_ids()")
     lines = [*head, *code.definitions(), *body, *_ending(causal), 'return "headscript", weights']
     return _function("def program(sentence: str, tokenizer) -> tuple[str, np.ndarray]:", "", lines)
 
@@ -50,8 +54,12 @@ def to_module(program: Program, name: str = "pattern", causal: bool = True) -> s
     head = ["n = len(tokens)"]
     if code.annotated:
         head += ["words = words or []", "align = align or [[]] * n", "count_words = len(words)"]
+    if code.uses("decode"):
+        head.append("decodes = decodes or tokens")
+    if code.uses("word_id"):
+        head.append("word_ids = word_ids or [None] * n")
     lines = [*head, *code.definitions(), *body, *_ending(causal), "return weights"]
-    options = "word_starts=None, special_tokens=None, similarity=None, words=None, align=None"
+    options = "word_starts=None, special_tokens=None, similarity=None, words=None, align=None, decodes=None, word_ids=None"
     says = [
         '"""Attention pattern of one head: (n, n), row i the query, column j the key; rows sum to 1, or to 0.',
         "",
@@ -60,7 +68,8 @@ def to_module(program: Program, name: str = "pattern", causal: bool = True) -> s
         "tokens: the n token strings, tokenizer marks included. Optional, with what the token strings tell as default:",
         "word_starts, n flags (a word starts at the first token, at a mark such as \\u0120, at what is no letter or digit);",
         "special_tokens, n flags; similarity, the (n, n) cosines of the token embeddings (1 for equal tokens, else 0);",
-        "words, the annotated words as dictionaries with the keys of dsl.text.Word; align, for each token the list of its words.",
+        "words, the annotated words as dictionaries with the keys of dsl.text.Word; align, for each token the list of its words;",
+        "decodes, n strings, each token decoded alone (the tokens); word_ids, the tokenizer's n word numbers (None each).",
         '"""',
     ]
     doc = "\n".join(says)
@@ -103,6 +112,9 @@ class _Code(Writer):
     def annotated(self) -> bool:
         about_words = ("word", "nth_word", "words", "children", "ancestors", "subtree", "first_token", "last_token")
         return any(u in ATTRIBUTES or u in about_words for u in self._closed())
+
+    def uses(self, helper: str) -> bool:
+        return helper in self._closed()
 
     def _closed(self) -> set[str]:
         todo, found = list(self.used), set()

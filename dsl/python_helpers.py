@@ -34,6 +34,14 @@ def inside(p):
 def text(p):
     return tokens[int(p)] if inside(p) else None
 """,
+    "decode": """
+def decode(p):
+    return decodes[int(p)] if inside(p) else None
+""",
+    "word_id": """
+def word_id(p):
+    return nan if not inside(p) or word_ids[int(p)] is None else float(word_ids[int(p)])
+""",
     "first": """
 def first(found):
     return found[0] if found else nan
@@ -210,6 +218,8 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "differs": ("exists",),
     "equal": ("exists",),
     "text": ("inside",),
+    "decode": ("inside",),
+    "word_id": ("inside",),
     "smallest": ("exists",),
     "greatest": ("exists",),
     "total": ("exists",),

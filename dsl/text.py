@@ -5,6 +5,7 @@ Everything here is plain data, so that it can be stored, sent to a jailed proces
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass, field, fields
@@ -81,6 +82,18 @@ class Text:
         return len(self.tokens)
 
     @cached_property
+    def word_numbers(self) -> tuple[int | None, ...]:
+        """The tokenizer's number for each token's word, None for tokens that it added; without one, words by their starts."""
+        if self.encoding is not None:
+            return self.encoding.words
+        numbers: list[int | None] = []
+        word = -1
+        for special, start in zip(self.special, self.word_start, strict=True):
+            word += not special and (start or word < 0)
+            numbers.append(None if special else word)
+        return tuple(numbers)
+
+    @cached_property
     def similarity(self) -> np.ndarray:
         """(n, n) float32: cosine of the tokens' input embeddings. Without embeddings: 1 for equal tokens, else 0."""
         import numpy as np
@@ -88,6 +101,11 @@ class Text:
         if self.embeddings is None:
             return np.array([[float(a == b) for b in self.tokens] for a in self.tokens], dtype=np.float32)
         return np.clip(self.embeddings @ self.embeddings.T, -1, 1).astype(np.float32)
+
+
+def facts_of(texts: Sequence[Text]) -> dict[str, Any] | None:
+    """What is known of the texts' tokenizer (harness/encodings.py); None for texts that no tokenizer made."""
+    return next((json.loads(text.encoding.facts) for text in texts if text.encoding is not None), None)
 
 
 def to_data(text: Text) -> dict[str, Any]:

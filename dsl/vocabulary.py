@@ -130,6 +130,24 @@ def _entries() -> Iterator[Primitive]:
         "{0}",
     )
     yield Primitive(
+        "decode",
+        ("number",),
+        "text",
+        "what the tokenizer's decode gives for the token alone",
+        "position",
+        lambda text, i: text.encoding.decoded[i] if text.encoding else text.tokens[i],
+        "{0} decoded alone",
+    )
+    yield Primitive(
+        "word_id",
+        ("number",),
+        "number",
+        "the tokenizer's number of the token's word; missing for tokens that it added",
+        "position",
+        lambda text, i: math.nan if text.word_numbers[i] is None else float(text.word_numbers[i]),
+        "the number of the tokenizer's word of {0}",
+    )
+    yield Primitive(
         "special",
         ("number",),
         "guard",

@@ -13,7 +13,7 @@ from dsl.batch import Batch
 from dsl.evaluator import evaluate
 from dsl.lift import Refusal, lift
 from dsl.nodes import Program
-from dsl.text import Text
+from dsl.text import Text, facts_of
 from dsl.vocabulary import VOCABULARY
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def lift_and_validate(
     timed: also measure `seconds_dsl`, which takes some evaluations of the program on many texts.
     """
     try:
-        lifted = lift(source)
+        lifted = lift(source, facts_of(texts))
     except Refusal as refusal:
         return LiftRecord("refused", reason=refusal.reason, line=refusal.line or None)
     program = simplify(lifted.program)

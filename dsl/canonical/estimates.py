@@ -106,7 +106,7 @@ def _call_may_be_missing(name: str, args: tuple[Expr, ...], facts: Facts) -> boo
         return {"exp": high > 700, "log": low <= 0, "sqrt": low < 0}[name]
     if primitive.domain == "number":
         return False
-    if name == "nth_word":
+    if name in ("nth_word", "word_id"):
         return True
     if not all(is_in_text(a, facts) for a in positions(Call(name, args))):
         return True

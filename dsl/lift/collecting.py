@@ -109,6 +109,8 @@ class Collecting(Builtins):
     py_repr = py_str
 
     def py_int(self, x: Any = 0) -> Any:
+        if isinstance(x, S) and x.sort == "id":
+            return x
         if isinstance(x, int | float):
             return int(x)
         if isinstance(x, str):

@@ -494,7 +494,7 @@ def exists(e: Expr) -> Expr:
             return or_(exists(a), exists(b))
         case Call("exists" | "aligned"):
             return TRUE
-        case Call("nth_word" | "first_token" | "last_token"):
+        case Call("word_id" | "nth_word" | "first_token" | "last_token"):
             return Call("exists", (e,))
         case Call(_, args):
             return and_(*(exists(a) for a in args))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,8 @@ class Frame:
 
 
 class Machine:
-    def __init__(self) -> None:
+    def __init__(self, tokenizer: Mapping[str, Any] | None = None) -> None:
+        self.tokenizer = tokenizer  # what is known of it: see harness/encodings.py
         self.store: dict[Any, Any] = {}
         self.parents: dict[int, int | None] = {0: None}
         self.scope = 0

@@ -498,7 +498,7 @@ def built_anew(x: Any, go: Callable[[Any], Any]) -> Any:
             return extreme(x.name, [go(a) for a in args])
         case Call("nth_word", (a,)):
             return nth_word(go(a))
-        case Call("text" | "word" | "special" | "word_start" | "aligned", (a,)):
+        case Call("text" | "decode" | "word_id" | "word" | "special" | "word_start" | "aligned", (a,)):
             new = (_bare_position(go(a)),)
             return x if new[0] is a else Call(x.name, new)
         case Call(name, args):

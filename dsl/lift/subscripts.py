@@ -95,7 +95,7 @@ class Subscripts(Comprehensions):
                 if isinstance(index, S):
                     return element(self, constant(tuple(of)), index)
             case Opaque("encoding" | "encodings"):
-                return self.attribute(of, index) if index == "input_ids" else self.refuse("this part of the encoding")
+                return self.encoding_attribute(of, index) if isinstance(index, str) else self.refuse("this part of the encoding")
             case Opaque("batch"):
                 if index == 0 or (isinstance(index, tuple) and index[0] == 0 and index[1] == Slice(None, None, None)):
                     return Opaque("ids")

@@ -252,7 +252,7 @@ def sure(e: Expr) -> bool:
             return kind not in ("min", "max")
         case Call("default", (_, b)):
             return sure(b)
-        case Call("word" | "nth_word" | "first_token" | "last_token" | "head", _):
+        case Call("word" | "word_id" | "nth_word" | "first_token" | "last_token" | "head", _):
             return False
         case Call(name, args):
             return all(sure(a) for a in args) and not name.startswith("$at:$m") and e != MISSING_TEXT

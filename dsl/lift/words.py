@@ -7,12 +7,9 @@ import math
 import string
 from typing import Any
 
-from dsl.lift.guards import and_, not_
 from dsl.lift.machine import Conflict
-from dsl.lift.ranges import quantified
-from dsl.lift.reductions import Reductions
-from dsl.lift.sequences import mapped
-from dsl.lift.terms import ONE, N, arith
+from dsl.lift.terms import N, arith
+from dsl.lift.tokens import Tokens
 from dsl.lift.values import (
     Arr,
     Builtin,
@@ -23,30 +20,18 @@ from dsl.lift.values import (
     Instance,
     Module,
     Opaque,
-    Over,
     Ref,
     RowView,
     S,
     Sentence,
     Seq,
-    expr,
     kind_of,
     sort_of,
     value_of,
 )
-from dsl.nodes import Call, Expr, Name, Range
-
-ROLES = {
-    "cls_token": ("[CLS]", "<s>"),
-    "sep_token": ("[SEP]", "</s>"),
-    "bos_token": ("<s>", "<|endoftext|>", "<|begin_of_text|>"),
-    "eos_token": ("</s>", "<|endoftext|>"),
-    "pad_token": ("[PAD]", "<pad>"),
-    "unk_token": ("[UNK]", "<unk>", "<|endoftext|>"),
-}
 
 
-class Words(Reductions):
+class Words(Tokens):
     def attribute(self, of: Any, name: str) -> Any:
         of = self.decided_conflict(of)
         match of:
@@ -86,7 +71,7 @@ class Words(Reductions):
             case Arr() | RowView():
                 return self.array_attribute(of, name, of)
             case S("id"):
-                return Builtin("ids.item", of)
+                return Builtin("ids." + name, of)
             case Opaque():
                 return self.opaque_attribute(of, name)
             case Sentence():
@@ -188,91 +173,18 @@ class Words(Reductions):
                 return self.np_transpose(a)
             case "dtype":
                 return Opaque("dtype")
+            case "float" | "double" | "numpy" | "cpu" | "detach":  # of a tensor
+                return Builtin("ids." + name, of)
         return Builtin("arr." + name, of)
 
     def opaque_attribute(self, of: Opaque, name: str) -> Any:
         match of.name:
             case "tokenizer":
-                if name.endswith("_token") or name in ("all_special_tokens",):
-                    return self.special_tokens(name)
-                if name == "all_special_ids":
-                    v = self.var()
-                    of_special = Over((Range(v),), Call("special", (Name(v),)), S("id", Call("text", (Name(v),))))
-                    return self.box(Seq((of_special,), True))
-                if name.endswith("_token_id") and name[:-3] in ROLES:
-                    return Opaque("id:" + " ".join(ROLES[name[:-3]]))
-                if name.endswith("_id") or name in ("vocab", "vocab_size"):
-                    return self.refuse("the numbers of tokens")
-                return Builtin("tokens." + name)
+                return self.tokenizer_attribute(name)
             case "encoding" | "encodings":
-                if name in ("input_ids", "data"):
-                    return Opaque("ids" if of.name == "encoding" else "batch") if name == "input_ids" else of
-                return Builtin("encoding." + name, of)
+                return self.encoding_attribute(of, name)
             case "ids" | "batch":
                 if name == "shape":
                     return (S("number", N),) if of.name == "ids" else (1, S("number", N))
                 return Builtin("ids." + name, of)
         return of if of.name != "sentence" else Builtin("sentence." + name)
-
-    def special_tokens(self, name: str) -> Any:
-        if name == "all_special_tokens":
-            from dsl.text import SPECIAL
-
-            return tuple(sorted(SPECIAL))
-        if name not in ROLES:
-            return self.refuse(f"tokenizer.{name}")
-        return Opaque("token:" + " ".join(ROLES[name]))
-
-    def tokenizer_call(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
-        """What programs do with the tokenizer, its encoding and its ids."""
-        kind, short = name.split(".", 1)
-        if kind == "tokens":
-            if keywords.get("add_special_tokens") is False:
-                self.refuse("tokens without the special ones")
-            match short:
-                case "convert_ids_to_tokens":
-                    if args and isinstance(args[0], S):
-                        return S("text", args[0].e) if args[0].sort == "id" else self.refuse("the numbers of tokens")
-                    known = self.unbox(args[0]) if args else None
-                    if isinstance(known, Seq) and known.segments:
-                        return self.box(self.each(known, lambda v: S("text", expr(v))))
-                    return self.box(mapped(self, lambda p: S("text", Call("text", (p,)))))
-                case "call" | "encode_plus" | "batch_encode_plus":
-                    batch = keywords.get("return_tensors") is not None or not isinstance(args[0] if args else None, Opaque)
-                    return Opaque("encodings" if batch else "encoding")
-                case "encode":
-                    return Opaque("batch" if keywords.get("return_tensors") is not None else "ids")
-                case "tokenize":
-                    return self.refuse("tokenizer.tokenize leaves out the special tokens")
-            return self.refuse(f"tokenizer.{short} has no counterpart")
-        if kind == "encoding":
-            match short:
-                case "tokens":
-                    return self.box(mapped(self, lambda p: S("text", Call("text", (p,)))))
-                case "word_ids":
-                    return self.box(mapped(self, self.word_number))
-                case "to":
-                    return of
-                case "get" if args and args[0] == "input_ids":
-                    return self.opaque_attribute(of, "input_ids")
-            return self.refuse(f"the encoding's {short} has no counterpart")
-        if kind == "ids":
-            match short:
-                case "tolist" | "numpy" | "cpu" | "detach" | "long" | "copy":
-                    return of
-                case "item":
-                    return of
-                case "squeeze" | "flatten" | "ravel" | "view" | "reshape":
-                    return Opaque("ids")
-                case "size" | "numel":
-                    if args or short == "numel":
-                        return 1 if args == [0] and of.name == "batch" else S("number", N)
-                    return (S("number", N),) if of.name == "ids" else (1, S("number", N))
-        return self.refuse(f"{name} has no counterpart")
-
-    def word_number(self, p: Expr) -> Any:
-        """The number of a token's word, counted by word starts; None for special tokens."""
-        v = self.var()
-        start = and_(Call("word_start", (Name(v),)), not_(Call("special", (Name(v),))))
-        number_of = arith("-", quantified("count", Range(v, None, p), start), ONE)
-        return self.merge(Call("special", (p,)), None, S("number", number_of))

@@ -14,8 +14,16 @@ from dsl.text import Text, plain_text
 def run_python(source: str, text: Text) -> np.ndarray:
     """The matrix of a printed program, run as it is."""
 
+    class Encoding(dict[str, Any]):
+        input_ids = (list(text.ids),)
+
+        def word_ids(self) -> list[int | None]:
+            return list(text.word_numbers)
+
     def tokenizer(sentence: str, return_tensors: str | None = None) -> Any:
-        return SimpleNamespace(input_ids=[list(text.ids)])
+        return Encoding(input_ids=range(len(text)))
+
+    tokenizer.decode = lambda ids: decoded(text)[ids[0]]  # type: ignore[attr-defined]
 
     tokenizer.convert_ids_to_tokens = lambda ids: list(text.tokens)  # type: ignore[attr-defined]
     scope: dict[str, Any] = {
@@ -29,6 +37,10 @@ def run_python(source: str, text: Text) -> np.ndarray:
     return matrix
 
 
+def decoded(text: Text) -> list[str]:
+    return list(text.encoding.decoded if text.encoding else text.tokens)
+
+
 def run_module(source: str, text: Text) -> np.ndarray:
     """The matrix of a standalone module's function `head`, given all that the text has."""
     scope: dict[str, Any] = {}
@@ -40,6 +52,8 @@ def run_module(source: str, text: Text) -> np.ndarray:
         similarity=text.similarity,
         words=[{f: getattr(w, f) for f in w.__slots__} for w in text.words],
         align=[list(a) for a in text.alignment],
+        decodes=decoded(text),
+        word_ids=list(text.word_numbers),
     )
 
 

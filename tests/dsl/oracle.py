@@ -262,7 +262,7 @@ def call(name: str, args: list[Any], weights: np.ndarray, text: Text) -> Any:
             result = primitive.evaluate(text, *at)
             if name == "word":
                 return None if result < 0 else WordIndex(result)
-            return result
+            return None if result != result else result  # not a number: a word_id that there is none of
     if name == "nth_word":
         return WordIndex(args[0]) if args[0] == math.floor(args[0]) and 0 <= args[0] < len(text.words) else None
     assert name == "weight"

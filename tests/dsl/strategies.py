@@ -36,7 +36,7 @@ from dsl.nodes import (
     Same,
     Str,
 )
-from dsl.text import Text, Word
+from dsl.text import Encoding, Text, Word
 
 TOKENS = ("a", "the", "The", "cat", "cats", ".", ",", "▁a", "▁the", "##s", "\n", "Ġran", "7", "[SEP]")
 WHOLE = (0.0, 1.0, 2.0, 3.0, -1.0, 4.0)
@@ -80,6 +80,13 @@ def texts(draw: st.DrawFn, longest: int = 7) -> Text:
         words=tuple(words),
         alignment=alignment,
         annotated=bool(words),
+        encoding=Encoding(
+            offsets=((0, 1),) * n,
+            words=tuple(draw(st.lists(st.none() | st.integers(0, 3), min_size=n, max_size=n))),
+            added=(False,) * n,
+            decoded=tuple(token.strip("▁#") for token in tokens),
+            facts="{}",
+        ),
     )
 
 
@@ -145,7 +152,7 @@ def strings(draw: st.DrawFn, scope: _Scope, depth: int) -> Expr:
         return Call("lower", (draw(positions(scope, 0)),))
     if kind == 2 and scope.words:
         return Call("text", (Name(scope.words[-1]),))
-    return Call("text", (draw(positions(scope, depth)),))
+    return Call(draw(st.sampled_from(("text", "text", "decode"))), (draw(positions(scope, depth)),))
 
 
 @st.composite
@@ -158,7 +165,7 @@ def numbers(draw: st.DrawFn, scope: _Scope, depth: int, weights: bool = False) -
         case 2:
             return draw(st.sampled_from([Q, K, DIST, N, *([Name("weight"), Name("row")] if weights else [])]))
         case 3:
-            return Call("length", (draw(positions(scope, 0)),))
+            return Call(draw(st.sampled_from(("length", "word_id"))), (draw(positions(scope, 0)),))
         case 4 | 5:
             return Binary(draw(st.sampled_from("+-*")), draw(below), draw(below))
         case 6:

@@ -16,6 +16,7 @@ from small_programs import TEMPLATES, filled
 from dsl.batch import Batch
 from dsl.evaluator import evaluate
 from dsl.lift import Refusal, lift
+from dsl.text import facts_of
 
 DRAWS = 3
 NOT_MENDED = {
@@ -70,7 +71,7 @@ def test_a_construct_is_lifted_right_or_refused(name, read, texts):
     rng = random.Random(name)
     for source in dict.fromkeys(filled(TEMPLATES[name], rng) for _ in range(DRAWS)):
         try:
-            program = lift(source).program
+            program = lift(source, facts_of(texts)).program
         except Refusal as refusal:
             assert refusal.line > 0 and refusal.reason
             continue
