@@ -40,7 +40,6 @@ NOT_MENDED = {
     ),
     "two names that a while loop moves": ("while with two",),
     "an entry that reading makes": ("defaultdict read",),
-    "words are counted at word starts, not as the tokenizer does": ("word numbers",),
 }  # fmt: skip
 DIFFER = {name: reason for reason, names in NOT_MENDED.items() for name in names}
 
