@@ -1,35 +1,38 @@
-"""The replacement curve: which heads go first, and what the model loses as more of them are replaced.
+"""The replacement curve: what the model loses as more of its heads are replaced.
 
-Every measurement (one set of heads under one kind of pattern on one sample) is put into a store under a name that says what was
+Every measurement (one set of heads under one kind of pattern on one batch) is put into a store under a name that says what was
 measured, so that an interrupted run goes on where it stopped, whichever order or fractions are asked for next.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
-from dsl.text import Text
+from harness.attention import AttentionStore
+from harness.effect import effects
 from harness.errors import UsageError
-from harness.measure import NOTES, Sample, Sums, measure
-from harness.patterns import Memo, PatternSource, mean_attention, previous_token, uniform
+from harness.measure import NOTES, Sample, Sums, gathered, measure
+from harness.order import Order, order_heads
+from harness.patterns import PROGRAMS, Sources, mean_attention, previous_token, uniform
+from harness.questions import Forest, measure_trees
 from harness.replace import Head, served_heads
 from harness.summary import accuracy, summarise
 from harness.tasks import Choices
+from search.domains import Domains
 
-Order = Literal["cost", "iou", "random"]
-Sources = Mapping[Head, PatternSource]
 Progress = Callable[[str, int, int], None]  # what was done, measurements done, measurements in all
+Case = tuple[str, Sources]  # the kind of pattern, and the source of every head that is replaced
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
-PROGRAMS = "programs"  # the kind of pattern that is not a baseline
+TASK_FRACTIONS = (0.1, 0.25, 0.5, 1.0)
 
 
 @dataclass
 class Measurements:
-    """A model, what was measured of it so far, and the arrays kept in memory in between.
+    """A model and what was measured of it so far.
 
     store: any mutable mapping from names to JSON values; persist what is set and pass it again to resume. One store serves one
     model, one set of programs and one set of baselines; texts, tasks, heads, order and fractions may change.
@@ -38,28 +41,46 @@ class Measurements:
     model: Any
     store: MutableMapping[str, Any] = field(default_factory=dict)
     progress: Progress = lambda what, done, total: None
-    patterns: Memo = field(default_factory=Memo)
-    originals: Memo = field(default_factory=Memo)
     done: int = 0
     total: int = 0
 
-    def sums(self, where: str, sample: Sample, kind: str, sources: Sources) -> Sums:
-        """The measurement of `sources` on `sample`: from the store where it has it."""
-        name = f"{where} {sample.fingerprint} " + (f"{kind} {_key(sources)}" if sources else "original")
+    def sums(self, where: str, sample: Sample | Forest, cases: Sequence[Case]) -> list[Sums]:
+        """The measurement of every case on `sample`: from the store where it has it, the rest batch by batch in one go."""
+        found: list[list[Sums]] = [[] for _ in cases]
+        for batch in sample.batches:
+            names = [_name(where, batch.fingerprint, kind, sources) for kind, sources in cases]
+            missing = {name: sources for name, (_, sources) in zip(names, cases, strict=True) if name not in self.store}
+            if missing:
+                for name, sums in zip(missing, _measured(self.model, sample, batch, missing.values()), strict=True):
+                    self.store[name] = sums
+                    self._step(name, 1)
+            self._step(where, len(cases) - len(missing))
+            for parts, name in zip(found, names, strict=True):
+                parts.append(self.store[name])
+        return [gathered(sample.texts, parts) for parts in found]
+
+    def effects(self, select: Sample, sources: Sources, replaced: Sources) -> dict[Head, float]:
+        """Every head's effect with `replaced` in place, estimated on `select`, from the store where it has it."""
+        batches = hashlib.sha256(" ".join(batch.fingerprint for batch in select.batches).encode()).hexdigest()[:12]
+        name = _name("effect", batches, _key(sources), replaced)
         if name not in self.store:
-            self.store[name] = measure(self.model, sample, sources, self.patterns, self.originals)
-        self.done += 1
-        self.progress(name, self.done, self.total)
-        return self.store[name]
+            found = effects(self.model, select, sources, replaced, progress=lambda done, total: self._step(name, 0)).alone
+            self.store[name] = [[list(head), value] for head, value in found.items()]
+        self._step(name, 1)
+        return {(layer, head): value for (layer, head), value in self.store[name]}
+
+    def _step(self, what: str, by: int) -> None:
+        self.done += by
+        self.progress(what, self.done, self.total)
 
 
-def baselines(model: Any, fit: Sequence[Text], heads: Iterable[Head], batch_size: int = 16) -> dict[str, Sources]:
-    """What programs must beat: uniform over the allowed keys, the previous token, the head's mean attention on `fit`."""
-    means, heads = mean_attention(model, fit, batch_size), list(heads)
+def baselines(store: AttentionStore, heads: Iterable[Head]) -> dict[str, Sources]:
+    """What programs must beat: uniform over the allowed keys, the previous token, the head's mean attention in `store`."""
+    heads = list(heads)
     return {
         "uniform": dict.fromkeys(heads, uniform),
         "previous": dict.fromkeys(heads, previous_token),
-        "mean": {head: means[head] for head in heads},
+        "mean": dict(mean_attention(store, heads)),
     }
 
 
@@ -68,91 +89,132 @@ def replacement(
     select: Sample,
     test: Sample,
     programs: Sources,
-    fraction: float,
-    order: Order = "cost",
+    fractions: Sequence[float],
+    order: Order = "effect",
     *,
     iou: Mapping[Head, float] | None = None,
     baseline: Mapping[str, Sources] | None = None,
+    control: Mapping[str, Sequence[Sources]] | None = None,
     tasks: Mapping[str, Choices] | None = None,
-    fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
 ) -> dict[str, Any]:
     """What `headscript replace` reports: JSON values, figures on `test` only, the order of the heads from `select` only.
 
-    programs: the pattern source of every head that may be replaced; fractions are shares of these heads. iou: of every head's
-    program, for order "iou". baseline: other sources for the same heads, by name. tasks: questions by name.
+    programs: the pattern source of every head that may be replaced; fractions are shares of these heads. The first is the one that
+    the report is about; one alone stands in a curve of FRACTIONS. iou: of every head's program, for order "iou". baseline: other
+    sources for the same heads, by name, measured at the fractions given and with all heads. control: by name, the sources of each
+    draw, measured at the first fraction. tasks: questions by name.
     UsageError: a fraction outside 0..1, an order that does not exist or lacks its IoU. UserError: the model cannot be served.
     """
-    for share in (fraction, *fractions):
+    for share in fractions:
         if not 0 <= share <= 1:
             raise UsageError(f"fraction {share}: give a share of the heads from 0 to 1")
     if order not in get_args(Order) or (order == "iou" and iou is None):
-        raise UsageError(f"order {order}: give cost or random, or iou for programs whose IoU is known")
-    if not programs:
+        raise UsageError(f"order {order}: give {', '.join(get_args(Order))}; iou for programs whose IoU is known")
+    if not programs or not fractions:
         raise UsageError("no head has a program to replace it with")
     served_heads(measurements.model)  # refused here, before anything is measured
-    shares = sorted({fraction, *fractions})
-    kinds = {PROGRAMS: programs, **(baseline or {})}
-    tasks = tasks or {}
-    measurements.done, measurements.total = 0, 1 + len(shares) * len(kinds) + len(tasks) * (1 + len(shares))
-    measurements.total += 3 * (1 + len(programs)) if order == "cost" else 0
+    chosen = fractions[0]
+    shares = sorted({*fractions, *(FRACTIONS if len(fractions) == 1 else ())})
+    baseline, control, tasks = baseline or {}, control or {}, tasks or {}
+    task_shares = sorted({*fractions, *(TASK_FRACTIONS if len(fractions) == 1 else ())})
+    draws = [(f"{name} {seed} {draw}", sources) for name, drawn in control.items() for draw, sources in enumerate(drawn)]
+    compared = {*fractions, 1.0}
+    points: list[tuple[float, str]] = [(share, PROGRAMS) for share in shares]
+    points += [(share, kind) for share in shares if share in compared for kind in baseline]
+    passes = len(test.batches) * (1 + len(points) + len(draws))
+    passes += sum(len(c.sample.batches) * (1 + len(task_shares) + len(baseline) + len(control)) for c in tasks.values())
+    rounds = {"effect": 2, "cost": 3 * (1 + len(programs)) * len(select.batches)}
+    measurements.done, measurements.total = 0, passes + rounds.get(order, 0)
+
     ordered = order_heads(measurements, select, programs, order, iou or {}, seed)
-    original = measurements.sums("test", test, "", {})
-    curve: list[dict[str, Any]] = []
-    for share in shares:
-        heads = ordered[: count(share, len(ordered))]
-        found = {
-            kind: summarise(measurements.sums("test", test, kind, {head: sources[head] for head in heads}), original, seed)
-            for kind, sources in kinds.items()
+
+    def case(kind: str, sources: Sources, share: float) -> Case:
+        return kind, {head: sources[head] for head in ordered[: count(share, len(ordered))]}
+
+    kinds = {PROGRAMS: programs, **baseline}
+    cases = [("", {}), *(case(kind, kinds[kind], share) for share, kind in points)]
+    cases += [case(f"control {name}", sources, chosen) for name, sources in draws]
+    original, *measured = measurements.sums("test", test, cases)
+    found = {
+        point: summarise(sums, original, seed, test.domains) for point, sums in zip(points, measured[: len(points)], strict=True)
+    }
+    curve: list[dict[str, Any]] = [
+        {
+            "fraction": share,
+            "heads": count(share, len(ordered)),
+            **found[share, PROGRAMS],
+            "baselines": {kind: found[share, kind] for kind in baseline if (share, kind) in found},
         }
-        others = {kind: figures for kind, figures in found.items() if kind != PROGRAMS}
-        curve.append({"fraction": share, "heads": len(heads), **found[PROGRAMS], "baselines": others})
-    chosen = ordered[: count(fraction, len(ordered))]
-    here = next(point for point in curve if point["fraction"] == fraction)
-    before = summarise(original, original, seed)["perplexity"]
+        for share in shares
+    ]
+    here = next(point for point in curve if point["fraction"] == chosen)
+    before = summarise(original, original, seed, test.domains)["perplexity"]
     return {
         **here,
         "perplexity": None if before is None else {"original": before, "replaced": here["perplexity"]},
         "order": order,
-        "heads_replaced": [_label(head) for head in chosen],
-        "heads_in_order": [_label(head) for head in ordered],
+        "heads_replaced": [label(head) for head in ordered[: count(chosen, len(ordered))]],
+        "heads_in_order": [label(head) for head in ordered],
         "texts": test.texts,
         "readout": test.readout,
         "notes": [NOTES[test.readout]],
         "curve": curve,
+        "controls": _controls(control, measured[len(points) :], original, seed, test.domains),
         "tasks": {
-            name: _task(measurements, name, choices, programs, ordered, shares, fraction, seed) for name, choices in tasks.items()
+            name: _task(
+                measurements,
+                name,
+                choices,
+                [case(PROGRAMS, programs, share) for share in task_shares],
+                task_shares,
+                {kind: case(kind, sources, chosen) for kind, sources in baseline.items()}
+                | {kind: case(f"control {kind} {seed} 0", drawn[0], chosen) for kind, drawn in control.items()},
+                chosen,
+                seed,
+            )
+            for name, choices in tasks.items()
         },
     }
+
+
+def _controls(
+    control: Mapping[str, Sequence[Sources]], measured: Sequence[Sums], original: Sums, seed: int, domains: Domains
+) -> dict[str, Any]:
+    """Figures of each control: its draws taken together, text by text."""
+    found, at = {}, 0
+    for name, drawn in control.items():
+        parts = measured[at : at + len(drawn)]
+        at += len(drawn)
+        mean = {key: [sum(values) / len(parts) for values in zip(*(p[key] for p in parts), strict=True)] for key in parts[0]}
+        found[name] = {"draws": len(drawn), **summarise(mean, original, seed, domains)}
+    return found
 
 
 def _task(
     measurements: Measurements,
     name: str,
     choices: Choices,
-    programs: Sources,
-    ordered: Sequence[Head],
+    programs: Sequence[Case],
     shares: Sequence[float],
-    fraction: float,
+    others: Mapping[str, Case],
+    chosen: float,
     seed: int,
 ) -> dict[str, Any]:
-    """Accuracy original and replaced, per fraction; random: what guessing is expected to reach."""
-
-    def score(heads: Sequence[Head]) -> dict[str, Any]:
-        sources = {head: programs[head] for head in heads}
-        return accuracy(measurements.sums(f"task {name}", choices.sample, PROGRAMS, sources), choices.questions, seed)
-
-    original = score([])
-    curve = [{"fraction": share, **score(ordered[: count(share, len(ordered))])} for share in shares]
-    here = next(point for point in curve if point["fraction"] == fraction)
+    """Accuracies by fraction and of the other kinds of pattern; random: what guessing is expected to reach."""
+    cases: list[Case] = [("", {}), *programs, *others.values()]
+    original, *measured = measurements.sums(f"task {name}", choices.sample, cases)
+    scored = [accuracy(sums, original, choices.questions, seed) for sums in measured]
+    curve = [{"fraction": share, **figures} for share, figures in zip(shares, scored[: len(shares)], strict=True)]
+    here = next(point for point in curve if point["fraction"] == chosen)
+    plain = {k: v for k, v in accuracy(original, original, choices.questions, seed).items() if "difference" not in k}
     return {
         "questions": len(choices.questions),
-        "original": original["accuracy"],
-        "original_interval": original["accuracy_interval"],
-        "replaced": here["accuracy"],
-        "replaced_interval": here["accuracy_interval"],
+        "original": plain,
+        "replaced": {k: v for k, v in here.items() if k != "fraction"},
         "random": sum(1 / len(q.choices) for q in choices.questions) / len(choices.questions),
         "curve": curve,
+        "others": dict(zip(others, scored[len(shares) :], strict=True)),
         "notes": list(choices.notes),
     }
 
@@ -162,58 +224,20 @@ def count(fraction: float, heads: int) -> int:
     return 0 if fraction == 0 else max(1, int(fraction * heads + 0.5))
 
 
-def order_heads(
-    measurements: Measurements,
-    select: Sample,
-    programs: Sources,
-    order: Order = "cost",
-    iou: Mapping[Head, float] | None = None,
-    seed: int = 0,
-) -> list[Head]:
-    """The heads in the order in which they are replaced.
-
-    cost: by what each adds to the loss on `select`, cheapest first. Losses do not add up, so a head's cost is its mean marginal
-    cost (as in the Shapley value) with none, half and all of the others replaced, weighted 1:4:1 (Simpson's rule); the half is
-    that which is cheapest by the two ends. iou: highest IoU first. random: seeded.
-    """
-    heads = sorted(programs)
-    if order == "random":
-        import random
-
-        random.Random(seed).shuffle(heads)
-        return heads
-    if order == "iou":
-        return sorted(heads, key=lambda head: -(iou or {})[head])
-
-    def cost(others: Iterable[Head]) -> dict[Head, float]:
-        """What each head adds where `others` are replaced too."""
-
-        def loss_of(chosen: set[Head]) -> float:
-            sources = {head: programs[head] for head in heads if head in chosen}
-            return loss(measurements.sums("select", select, PROGRAMS, sources))
-
-        together = set(others)
-        base = loss_of(together)
-        return {
-            head: base - loss_of(together - {head}) if head in together else loss_of(together | {head}) - base for head in heads
-        }
-
-    alone, last = cost([]), cost(heads)
-    half = sorted(heads, key=lambda head: alone[head] + last[head])[: len(heads) // 2]
-    middle = cost(half)
-    return sorted(heads, key=lambda head: alone[head] + 4 * middle[head] + last[head])
+def _measured(model: Any, sample: Sample | Forest, batch: Any, cases: Iterable[Sources]) -> Iterator[Sums]:
+    return measure(model, sample.readout, batch, cases) if isinstance(sample, Sample) else measure_trees(model, batch, cases)
 
 
-def loss(sums: Sums) -> float:
-    """What replacement is to keep small: nats per token, or without a language-model head the error of the hidden states."""
-    return sum(sums["nll" if "nll" in sums else "error"]) / sum(sums["tokens"])
+def _name(where: str, batch: str, kind: str, sources: Sources) -> str:
+    return f"{where} {batch} " + (f"{kind} {_key(sources)}" if sources else f"{kind or 'original'} none")
 
 
 def _key(heads: Iterable[Head]) -> str:
     """A short name for a set of heads."""
-    labels = [_label(head) for head in sorted(heads)]
+    labels = [label(head) for head in sorted(heads)]
     return labels[0] if len(labels) == 1 else f"{len(labels)} heads {hashlib.sha256(' '.join(labels).encode()).hexdigest()[:12]}"
 
 
-def _label(head: Head) -> str:
+def label(head: Head) -> str:
+    """A head as it is written: L2H3."""
     return f"L{head[0]}H{head[1]}"

@@ -8,14 +8,16 @@ an encoder without a language-model head has no perplexity: its final hidden sta
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Literal
 
 from dsl.text import Text
-from harness.patterns import Memo, PatternSource, batch_patterns, model_inputs
-from harness.replace import Head, run
+from harness.patterns import MEMORY, Memo, Sources, lazily, model_inputs
+from harness.replace import Patterns, run
+from search.domains import Domains, one_domain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +34,8 @@ NOTES: dict[Readout, str] = {
     "hidden": "perplexity: not available, the model has no language-model head; cosine and relative error of the final hidden "
     "states are given instead",
 }
+BATCH_CELLS = 2**18  # query x key cells of a batch at most, unless it is one passage: 270 MB for 270 heads in single precision
+READS = 256  # reads compared at a time: the logits of a large vocabulary are large
 NO_MASKER = "a masked model is read with a function that hides tokens: hide=masker(tokenizer)"
 
 
@@ -67,20 +71,21 @@ class Batch:
         ]
         return np.array(rows, dtype=np.int64).reshape(-1, 4)
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hash of what is read where, by which owners."""
+        passages = [(p.owner, p.text.ids, p.positions, p.expected) for p in self.passages]
+        return hashlib.sha256(repr(passages).encode()).hexdigest()[:12]
+
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """The passages of `texts` texts in batches, and how the model is read."""
+    """The passages of `texts` texts in batches, how the model is read, and the domain that each text belongs to."""
 
     readout: Readout
     texts: int
     batches: tuple[Batch, ...]
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Hash of what is read where."""
-        passages = [(p.owner, p.text.ids, p.positions, p.expected) for batch in self.batches for p in batch.passages]
-        return hashlib.sha256(repr((self.readout, passages)).encode()).hexdigest()[:12]
+    domains: Domains
 
 
 Sums = dict[str, list[float]]
@@ -142,9 +147,13 @@ def make_sample(
     hide: Masker | None = None,
     masked_per_text: int = 16,
     seed: int = 0,
-    batch_size: int = 16,
+    batch_size: int = 8,
+    domains: Domains | None = None,
 ) -> Sample:
-    """The passages that measure `texts`. masked: at most `masked_per_text` seeded positions per text, hidden by `hide`."""
+    """The passages that measure `texts`. masked: at most `masked_per_text` seeded positions per text, hidden by `hide`.
+
+    domains: of the texts; without, all are of one.
+    """
     import numpy as np
 
     passages = []
@@ -160,48 +169,67 @@ def make_sample(
             random = np.random.default_rng([seed, owner])
             chosen = sorted(random.choice(candidates, min(masked_per_text, len(candidates)), replace=False).tolist())
             passages += [Passage(owner, hide(text, i), (i,), (text.ids[i],)) for i in chosen]
-    return Sample(readout, len(texts), into_batches(passages, batch_size))
+    return Sample(readout, len(texts), into_batches(passages, batch_size), domains or one_domain(len(texts)))
 
 
 def into_batches(passages: Sequence[Passage], batch_size: int) -> tuple[Batch, ...]:
-    """Passages of similar length together; passages without a position to read are left out."""
+    """Passages of similar length together; passages without a position to read are left out.
+
+    A batch has `batch_size` passages, fewer where they are long, so that the patterns of all heads of a model stay within memory.
+    """
     ordered = sorted((p for p in passages if p.positions), key=lambda p: len(p.text))
-    return tuple(Batch(tuple(ordered[i : i + batch_size])) for i in range(0, len(ordered), batch_size))
+    found: list[list[Passage]] = []
+    for passage in ordered:
+        cells = len(passage.text) ** 2
+        if found and len(found[-1]) < batch_size and (len(found[-1]) + 1) * cells <= BATCH_CELLS:
+            found[-1].append(passage)
+        else:
+            found.append([passage])
+    return tuple(Batch(tuple(group)) for group in found)
 
 
-def measure(
-    model: Any,
-    sample: Sample,
-    sources: Mapping[Head, PatternSource],
-    memo: Memo,
-    originals: Memo,
-) -> Sums:
-    """The model with every head of `sources` replaced, against the original, summed for each text.
+def measure(model: Any, readout: Readout, batch: Batch, cases: Iterable[Sources], memory: int = MEMORY) -> Iterator[Sums]:
+    """For each case in turn, what the model loses when its heads are replaced: sums over the reads of every passage's owner.
 
-    memo keeps patterns, originals the unchanged model's output: pass the same ones again and both are computed once.
+    The unchanged model runs once for all cases, and a pattern that several cases use is computed once, as far as it finds room in
+    `memory` bytes. Every sum has "owner", the number of the text that it is of.
     """
     import numpy as np
     import torch
 
-    sums: dict[str, np.ndarray] = {}
-    for batch in sample.batches:
-        original = originals.get(batch, partial(_read, model, sample.readout, batch, {}))
-        patterns = batch_patterns(sources, batch.texts, memo, batch)
-        replaced = _read(model, sample.readout, batch, patterns) if patterns else original
-        compare = compare_hidden if sample.readout == "hidden" else compare_distributions
-        expected = torch.from_numpy(batch.reads[:, 3]).to(replaced.device)
-        for name, values in compare(original, replaced, expected).items():
-            total = sums.setdefault(name, np.zeros(sample.texts))
-            np.add.at(total, batch.reads[:, 0], values.cpu().double().numpy())
-    return {name: total.tolist() for name, total in sums.items()}
+    expected = torch.from_numpy(batch.reads[:, 3])
+    owners, of = np.unique(batch.reads[:, 0], return_inverse=True)
+    compare = compare_hidden if readout == "hidden" else compare_distributions
+    original, memo = read(model, readout, batch, {}), Memo(memory)
+    for sources in cases:
+        replaced = read(model, readout, batch, lazily(sources, batch.texts, memo)) if sources else original
+        sums: Sums = {"owner": owners.tolist()}
+        for name, values in compare(original, replaced, expected.to(replaced.device)).items():
+            sums[name] = np.bincount(of, values.cpu().double().numpy(), len(owners)).tolist()
+        yield sums
+
+
+def gathered(texts: int, parts: Iterable[Sums]) -> Sums:
+    """The sums of all batches, one number for each of `texts` texts."""
+    total: Sums = {}
+    for part in parts:
+        for name, values in part.items():
+            if name != "owner":
+                column = total.setdefault(name, [0.0] * texts)
+                for owner, value in zip(part["owner"], values, strict=True):
+                    column[int(owner)] += value
+    return total
 
 
 def compare_distributions(original: torch.Tensor, replaced: torch.Tensor, expected: torch.Tensor) -> dict[str, torch.Tensor]:
     """Log-probabilities (reads, vocabulary) of both models and the expected tokens (reads,) -> one number per read."""
+    import torch
+
+    kl = [(a.exp() * (a - b)).nansum(-1) for a, b in zip(original.split(READS), replaced.split(READS), strict=True)]
     return {
         "tokens": expected.new_ones(len(expected)),
         "nll": -replaced.gather(-1, expected[:, None])[:, 0],
-        "kl": (original.exp() * (original - replaced)).nansum(-1),
+        "kl": torch.cat(kl),
         "agree": original.argmax(-1) == replaced.argmax(-1),
     }
 
@@ -217,15 +245,28 @@ def compare_hidden(original: torch.Tensor, replaced: torch.Tensor, expected: tor
     }
 
 
-def _read(model: Any, readout: Readout, batch: Batch, patterns: Mapping[Head, torch.Tensor]) -> torch.Tensor:
+def read(model: Any, readout: Readout, batch: Batch, patterns: Patterns) -> torch.Tensor:
     """(reads, vocabulary) log-probabilities, or (reads, width) final hidden states, float32."""
     import torch
 
-    rows, positions = (torch.from_numpy(batch.reads[:, column]) for column in (1, 2))
-    options = {"use_cache": False} if readout == "causal" else {}
     with torch.no_grad():
-        inputs = model_inputs(model, batch.texts)
-        if readout == "hidden":
-            return run(model.base_model, inputs, patterns)[0][rows, positions].float()
-        output = run(model, inputs, patterns, **options)
-        return output.logits[rows, positions].float().log_softmax(-1)
+        values = outputs(model, readout, batch, patterns)
+    return values if readout == "hidden" else values.log_softmax(-1)
+
+
+def outputs(model: Any, readout: Readout, batch: Batch, patterns: Patterns | None) -> torch.Tensor:
+    """(reads, vocabulary) logits, or (reads, width) final hidden states, float32; without patterns of the model as it is."""
+    import torch
+
+    def passed(model: Any, **options: Any) -> Any:
+        return model(**inputs, **options) if patterns is None else run(model, inputs, patterns, **options)
+
+    rows, positions = (torch.from_numpy(batch.reads[:, column]) for column in (1, 2))
+    inputs = model_inputs(model, batch.texts)
+    if readout == "hidden":
+        return passed(model.base_model)[0][rows, positions].float()
+    options: dict[str, Any] = {"use_cache": False} if readout == "causal" else {}
+    if "logits_to_keep" in signature(model.forward).parameters:  # where few positions are read, logits are most of the memory
+        kept, positions = positions.unique(return_inverse=True)
+        options["logits_to_keep"] = kept.to(model.device)
+    return passed(model, **options).logits[rows, positions].float()

@@ -6,28 +6,34 @@ need not know what the model masks: `harness.replace` takes weight on masked key
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dsl.text import Text
-from harness.replace import Head, PatternFunction, read_attention
+from harness.replace import Head, PatternFunction, PatternMaker
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
     from harness.annotate import Annotator
+    from harness.attention import AttentionStore
 
 PatternSource = Callable[[Sequence[Text]], "np.ndarray"]
+
+
+Sources = Mapping[Head, PatternSource]
+
+MEMORY = 2**29  # bytes of patterns that are kept for several passes over a batch
+PROGRAMS = "programs"  # the kind of pattern that is neither a baseline nor a control
 
 
 @dataclass
 class Memo:
     """Arrays by key, computed once as long as they fit into `limit` bytes, and anew on every request after that."""
 
-    limit: int = 2**30
+    limit: int
     used: int = 0
     kept: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -93,27 +99,19 @@ class MeanAttention:
         return result
 
 
-def mean_attention(model: Any, texts: Sequence[Text], batch_size: int = 16) -> dict[Head, MeanAttention]:
-    """The mean attention of every head over `texts`: cell (q, k) is the mean over the texts that have a token q."""
+def mean_attention(store: AttentionStore, heads: Iterable[Head]) -> dict[Head, MeanAttention]:
+    """The mean attention of the heads over the store's texts: cell (q, k) is the mean over the texts that have a token q."""
     import numpy as np
-    import torch
 
-    size = max(map(len, texts))
-    count = np.zeros(size)
-    total: dict[Head, np.ndarray] = {}
-    for start in range(0, len(texts), batch_size):
-        part = texts[start : start + batch_size]
-        with torch.no_grad():
-            _, attention = read_attention(model, model_inputs(model, part))
-        for text in part:
-            count[: len(text)] += 1
-        for layer, probs in attention.items():
-            summed = np.zeros((probs.shape[1], size, size))
-            for row, text in zip(probs.cpu().double().numpy(), part, strict=True):
-                summed[:, : len(text), : len(text)] += row[:, : len(text), : len(text)]
-            for head, matrix in enumerate(summed):
-                total[layer, head] = total.get((layer, head), 0) + matrix
-    return {head: MeanAttention((matrix / count[:, None]).astype(np.float32)) for head, matrix in total.items()}
+    size, lengths = max(store.lengths), np.array(store.lengths)
+    count = (lengths[:, None] > np.arange(size)).sum(0)  # (size,)
+    found = {}
+    for layer, head in heads:
+        total = np.zeros((size, size), dtype=np.float32)
+        for text, n in enumerate(store.lengths):
+            total[:n, :n] += store.matrix(layer, head, text)
+        found[layer, head] = MeanAttention(total / count[:, None])
+    return found
 
 
 def model_inputs(model: Any, texts: Sequence[Text]) -> dict[str, torch.Tensor]:
@@ -130,13 +128,18 @@ def model_inputs(model: Any, texts: Sequence[Text]) -> dict[str, torch.Tensor]:
     return {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
 
 
-def batch_patterns(
-    sources: Mapping[Head, PatternSource], texts: Sequence[Text], memo: Memo, key: Hashable
-) -> dict[Head, torch.Tensor]:
-    """The patterns (text, query, key) of every head in `sources` for a batch known by `key`, each computed once per batch."""
-    import torch
+def lazily(sources: Sources, texts: Sequence[Text], memo: Memo) -> dict[Head, PatternMaker]:
+    """The patterns (text, query, key) of every head in `sources`, each made when its layer runs and, in `memo`, made once."""
 
-    return {head: torch.from_numpy(memo.get((source, key), partial(source, texts))) for head, source in sources.items()}
+    def maker(source: PatternSource) -> PatternMaker:
+        def make() -> torch.Tensor:
+            import torch
+
+            return torch.from_numpy(memo.get(source, lambda: source(texts)))
+
+        return make
+
+    return {head: maker(source) for head, source in sources.items()}
 
 
 def program_patterns(

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     import torch
 
 Head = tuple[int, int]  # (layer, query head), both counted from 0
-Patterns = Mapping[Head, "torch.Tensor"]
+PatternMaker = Callable[[], "torch.Tensor"]
+Patterns = Mapping[Head, "torch.Tensor | PatternMaker"]
 PatternFunction = Callable[["torch.Tensor", "torch.Tensor | None"], Patterns]  # (input_ids, attention_mask) -> patterns
 
 NAME = "headscript"  # under which attention and mask are registered with transformers
@@ -34,17 +35,21 @@ SINK = 0.01  # of a row's mass, at least, for what goes to a sink; less is round
 
 @dataclass(frozen=True)
 class Call:
-    """One call of the attention function: the module it served and its probabilities (B, H, Q, K) as the model has them."""
+    """One call of the attention function: the module it served and its probabilities (B, H, Q, K) as the model has them.
+
+    allowed (B, H, Q, K) bool: what the model does not mask.
+    """
 
     module: torch.nn.Module
     probabilities: torch.Tensor
+    allowed: torch.Tensor
 
 
 @dataclass
 class Running:
     """What is in force in one model: patterns by layer and head, and a list that takes down the calls where one is wanted."""
 
-    patterns: dict[int, dict[int, torch.Tensor]] = field(default_factory=dict)
+    patterns: dict[int, dict[int, torch.Tensor | PatternMaker]] = field(default_factory=dict)
     calls: list[Call] | None = None
 
 
@@ -56,7 +61,8 @@ _served: WeakKeyDictionary[torch.nn.Module, dict[int, int]] = WeakKeyDictionary(
 def replace_heads(model: Any, patterns: Patterns | PatternFunction) -> Iterator[Any]:
     """Inside the `with` block `model` uses patterns[layer, head] as the probabilities of that head.
 
-    patterns: tensors or arrays (B or 1, Q, K), or a function of (input_ids, attention_mask), both (B, N), that gives them for
+    patterns: tensors or arrays (B or 1, Q, K), or functions without arguments that give them when their layer runs (memory then
+    holds the patterns of one layer), or a function of (input_ids, attention_mask), both (B, N), that gives them for
     every forward pass (for `generate` pass use_cache=False, so that each pass sees the whole text).
     Rows are used as given, with two exceptions: weight on keys that the model masks (future, padding, outside a sliding
     window) is taken away and the rest of the row divided by its sum; a row without weight attends to the first allowed key.
@@ -87,13 +93,20 @@ def run(model: Any, inputs: Mapping[str, Any], patterns: Patterns | PatternFunct
         return model(**inputs, **kwargs)
 
 
+@contextmanager
+def noting(model: Any, patterns: Patterns) -> Iterator[list[Call]]:
+    """As `replace_heads`, with a list that takes down every call of attention."""
+    heads = served_heads(model)
+    calls: list[Call] = []
+    with _in_force(model, Running(_by_layer(patterns, heads), calls)):
+        yield calls
+
+
 def read_attention(model: Any, inputs: Mapping[str, Any], **kwargs: Any) -> tuple[Any, dict[int, torch.Tensor]]:
     """One forward pass of the unchanged model: its output, and the probabilities (B, H, Q, K) of every attention layer."""
-    served_heads(model)
-    running = Running(calls=[])
-    with _in_force(model, running):
+    with noting(model, {}) as calls:
         output = model(**inputs, **kwargs)
-    return output, {call.module.layer_idx: call.probabilities for call in running.calls or ()}  # type: ignore[misc]
+    return output, {call.module.layer_idx: call.probabilities for call in calls}  # type: ignore[misc]
 
 
 def served_heads(model: Any) -> dict[int, int]:
@@ -128,16 +141,17 @@ def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any
     running = _running.get(module)
     if running is None:
         return output, probs
-    if running.calls is not None:
-        running.calls.append(Call(module, probs))
     patterns = running.patterns.get(getattr(module, "layer_idx", -1), {})
-    if patterns:
-        if torch.is_grad_enabled():
-            output, probs = output.clone(), probs.clone()  # autograd still needs the originals
+    if patterns or running.calls is not None:
         allowed = _allowed(attention_mask, probs)
         mass = probs.sum(-1, keepdim=True)  # (B, H, Q, 1): below 1 where a sink, which is no token, takes part
         sinks = bool((mass < 1 - SINK).any())
-    for head, pattern in patterns.items():
+    if running.calls is not None:
+        running.calls.append(Call(module, probs, allowed))
+    if patterns and torch.is_grad_enabled():
+        output, probs = output.clone(), probs.clone()  # autograd still needs the originals
+    for head, given in patterns.items():
+        pattern = _checked(given(), module.layer_idx, head) if callable(given) else given
         if pattern.shape[0] not in (1, len(query)) or pattern.shape[1:] != probs.shape[2:]:
             raise ValueError(
                 f"the pattern of layer {module.layer_idx} head {head} has shape {tuple(pattern.shape)}, the pass needs "
@@ -192,22 +206,27 @@ def _named(heads: Mapping[int, int]) -> str:
     return f"L{min(heads)}H0 to L{last}H{heads[last] - 1}"
 
 
-def _by_layer(patterns: Patterns, heads: Mapping[int, int]) -> dict[int, dict[int, torch.Tensor]]:
-    import torch
-
-    result: dict[int, dict[int, torch.Tensor]] = defaultdict(dict)
+def _by_layer(patterns: Patterns, heads: Mapping[int, int]) -> dict[int, dict[int, torch.Tensor | PatternMaker]]:
+    result: dict[int, dict[int, torch.Tensor | PatternMaker]] = defaultdict(dict)
     for (layer, head), values in patterns.items():
         if not 0 <= head < heads.get(layer, 0):
             raise UserError(f"no head L{layer}H{head}: the model has {_named(heads)}")
-        pattern = torch.as_tensor(values)
-        if pattern.ndim != 3:
-            raise ValueError(f"the pattern of layer {layer} head {head} is not (batch, query, key): {tuple(pattern.shape)}")
-        pattern = pattern if pattern.dtype == torch.float64 else pattern.float()
-        low, high = pattern.detach().aminmax()  # both are nan where any number is
-        if not 0 <= low.item() <= high.item() < float("inf"):
-            raise ValueError(f"the pattern of layer {layer} head {head} is not of probabilities: negative or not finite")
-        result[layer][head] = pattern
+        result[layer][head] = values if callable(values) else _checked(values, layer, head)
     return dict(result)
+
+
+def _checked(values: Any, layer: int, head: int) -> torch.Tensor:
+    """The pattern of a head as a tensor. ValueError: it is not of probabilities, or not of three axes."""
+    import torch
+
+    pattern = torch.as_tensor(values)
+    if pattern.ndim != 3:
+        raise ValueError(f"the pattern of layer {layer} head {head} is not (batch, query, key): {tuple(pattern.shape)}")
+    pattern = pattern if pattern.dtype == torch.float64 else pattern.float()
+    low, high = pattern.detach().aminmax()  # both are nan where any number is
+    if not 0 <= low.item() <= high.item() < float("inf"):
+        raise ValueError(f"the pattern of layer {layer} head {head} is not of probabilities: negative or not finite")
+    return pattern
 
 
 @contextmanager

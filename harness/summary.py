@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.measure import Sums
 from harness.tasks import Question, chosen
+from search.domains import Domains, one_domain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,46 +16,70 @@ RESAMPLES = 1000
 LEVEL = 0.95
 
 
-def summarise(replaced: Sums, original: Sums, seed: int = 0) -> dict[str, Any]:
+def summarise(replaced: Sums, original: Sums, seed: int = 0, domains: Domains | None = None) -> dict[str, Any]:
     """What replacement costs, with 95% intervals (percentile bootstrap over texts, original and replaced resampled together).
 
     perplexity, increase_percent, kl (nats per token), agreement (share of tokens with the same top-1); without a language-model
-    head these are None, and cosine and relative_error of the final hidden states stand there.
+    head these are None, and cosine and relative_error of the final hidden states stand there. Every domain counts the same
+    (a held-out one in no mean), in a domain every token; with several, "domains" has the figures of each.
     """
+    figures = _figures(replaced, original, seed, domains)
+    if domains is not None and len(domains.names) > 1:
+        figures["domains"] = {}
+        for name in domains.names:
+            chosen = [i for i, domain in enumerate(domains.each) if domain == name]
+            own = [{key: [values[i] for i in chosen] for key, values in sums.items()} for sums in (replaced, original)]
+            figures["domains"][name] = _figures(own[0], own[1], seed, None)
+    return figures
+
+
+def _figures(replaced: Sums, original: Sums, seed: int, domains: Domains | None) -> dict[str, Any]:
     figures: dict[str, Any] = {"perplexity": None, "increase_percent": None, "kl": None, "agreement": None}
     if "nll" in replaced:
         columns = [replaced["nll"], original["nll"], replaced["kl"], replaced["agree"], replaced["tokens"]]
-        found = bootstrap(columns, _language_figures, seed)
+        found = bootstrap(columns, _language_figures, seed, domains=domains)
     else:
-        found = bootstrap([replaced["cosine"], replaced["error"], replaced["tokens"]], _hidden_figures, seed)
+        found = bootstrap([replaced["cosine"], replaced["error"], replaced["tokens"]], _hidden_figures, seed, domains=domains)
     for name, (value, low, high) in found.items():
         figures |= {name: value, f"{name}_interval": [low, high]}
     return figures
 
 
-def _language_figures(sums: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+def _language_figures(means: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     import numpy as np
 
-    replaced, original, kl, agree, tokens = sums
+    replaced, original, kl, agree, _ = means
     return {
-        "perplexity": np.exp(replaced / tokens),
-        "increase_percent": 100 * np.expm1((replaced - original) / tokens),
-        "kl": kl / tokens,
-        "agreement": agree / tokens,
+        "perplexity": np.exp(replaced),
+        "increase_percent": 100 * np.expm1(replaced - original),
+        "kl": kl,
+        "agreement": agree,
     }
 
 
-def _hidden_figures(sums: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    cosine, error, tokens = sums
-    return {"cosine": cosine / tokens, "relative_error": error / tokens}
+def _hidden_figures(means: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    cosine, error, _ = means
+    return {"cosine": cosine, "relative_error": error}
 
 
-def accuracy(sums: Sums, questions: Sequence[Question], seed: int = 0) -> dict[str, Any]:
-    """Share of questions answered right, with its 95% interval over the questions."""
-    right = [float(answer == q.label) for answer, q in zip(chosen(sums, questions), questions, strict=True)]
-    found = bootstrap((right, [1.0] * len(right)), lambda s: {"accuracy": s[0] / s[1]}, seed)
-    value, low, high = found["accuracy"]
-    return {"accuracy": value, "accuracy_interval": [low, high]}
+def accuracy(sums: Sums, original: Sums, questions: Sequence[Question], seed: int = 0) -> dict[str, Any]:
+    """Shares of questions answered right, their 95% intervals over the questions, and the paired differences from the original.
+
+    "acc" takes the likeliest option, "acc_norm" the likeliest per character; each with "_interval", "_difference" and
+    "_difference_interval".
+    """
+    figures: dict[str, Any] = {}
+    for name, per_character in (("acc", False), ("acc_norm", True)):
+        right, before = (
+            [float(answer == q.label) for answer, q in zip(chosen(s, questions, per_character), questions, strict=True)]
+            for s in (sums, original)
+        )
+        found = bootstrap(
+            (right, before, [1.0] * len(right)), lambda means: {"": means[0], "_difference": means[0] - means[1]}, seed
+        )
+        for what, (value, low, high) in found.items():
+            figures |= {name + what: value, f"{name}{what}_interval": [low, high]}
+    return figures
 
 
 def bootstrap(
@@ -62,19 +87,31 @@ def bootstrap(
     figures: Callable[[Sequence[np.ndarray]], Mapping[str, np.ndarray]],
     seed: int,
     resamples: int = RESAMPLES,
+    domains: Domains | None = None,
 ) -> dict[str, tuple[float, float, float]]:
-    """(value, low, high) of every figure: a function of the columns' sums over texts, and of those over resampled texts.
+    """(value, low, high) of every figure: a function of the columns' means over texts, and of those over resampled texts.
 
-    The same seed and number of texts give the same resamples, so that figures can be compared.
+    The last column has the texts' weights (tokens): a mean is the sum of a column divided by that of the last. Texts are resampled
+    within their domain, and means are means over domains. The same seed and texts give the same resamples, so that figures can be
+    compared.
     """
     import numpy as np
 
     values = np.asarray(columns, dtype=np.float64)  # (columns, texts)
-    texts = values.shape[1]
-    counts = np.random.default_rng(seed).multinomial(texts, np.full(texts, 1 / texts), size=resamples)  # (resamples, texts)
-    drawn = figures(list(values @ counts.T))
+    random = np.random.default_rng(seed)
+    of = domains or one_domain(values.shape[1])
+    counted = [d for d, name in enumerate(of.names) if name not in of.held_out] or list(range(len(of.names)))
+    means, drawn = np.zeros(len(values)), np.zeros((len(values), resamples))
+    for domain in counted:
+        own = values[:, of.index == domain]
+        texts = own.shape[1]
+        counts = random.multinomial(texts, np.full(texts, 1 / texts), size=resamples)  # (resamples, texts)
+        sums = own @ counts.T  # (columns, resamples)
+        means += own.sum(1) / own[-1].sum() / len(counted)
+        drawn += sums / sums[-1] / len(counted)
+    found = figures(list(drawn))
     tail = (1 - LEVEL) / 2
     return {
-        name: (float(value), float(np.quantile(drawn[name], tail)), float(np.quantile(drawn[name], 1 - tail)))
-        for name, value in figures(list(values.sum(1))).items()
+        name: (float(value), float(np.quantile(found[name], tail)), float(np.quantile(found[name], 1 - tail)))
+        for name, value in figures(list(means)).items()
     }

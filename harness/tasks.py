@@ -1,11 +1,14 @@
-"""Multiple-choice questions, answered by the length-normalised likelihood of the options, with heads replaced or not.
+"""Multiple-choice questions, answered by the likelihood of the options, with heads replaced or not.
 
-Questions come from a jsonl file ({"context", "choices", "label"}) or, by name, through `datasets`.
+Questions come from a jsonl file ({"context", "choices", "label"}) or, by name, through `datasets`. Wording, white space, tokens
+and accuracies are those of the lm-eval harness (0.4.13): an option is scored as the continuation " " + choice of its context; the
+tokens of the whole after as many as the context alone has are the option's.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +17,16 @@ from typing import Any
 from dsl.text import Text
 from harness.errors import UserError
 from harness.measure import NO_MASKER, Masker, Passage, Readout, Sample, into_batches
+from harness.questions import Forest, forest
+from search.domains import one_domain
 
 View = Callable[[str], Text]  # the whole text as the model reads it, however long
+Again = Callable[[Sequence[int]], Text]  # the text that these tokens make
 
 
 @dataclass(frozen=True)
 class Question:
-    """An option is scored as the continuation of the context: `context + " " + choice`. label: index of the right one."""
+    """An option is scored as the continuation of the context: `context + " " + choice`, as they are. label: of the right one."""
 
     context: str
     choices: tuple[str, ...]
@@ -38,15 +44,19 @@ class Source:
 
 
 def _hellaswag(row: Mapping[str, Any]) -> Question:
-    return Question(row["ctx"], tuple(row["endings"]), int(row["label"]))
+    def plain(text: str) -> str:
+        return re.sub(r"\[.*?\]", "", text.strip().replace(" [title]", ". ")).replace("  ", " ")
+
+    context = f"{row['activity_label']}: {row['ctx_a']} {row['ctx_b'].capitalize()}"
+    return Question(plain(context), tuple(map(plain, row["endings"])), int(row["label"]))
 
 
 def _piqa(row: Mapping[str, Any]) -> Question:
-    return Question(row["goal"], (row["sol1"], row["sol2"]), int(row["label"]))
+    return Question(f"Question: {row['goal']}\nAnswer:", (row["sol1"], row["sol2"]), int(row["label"]))
 
 
 def _sciq(row: Mapping[str, Any]) -> Question:
-    context = f"{row['support']}\nQuestion: {row['question']}\nAnswer:".lstrip()
+    context = f"{row['support'].lstrip()}\nQuestion: {row['question']}\nAnswer:"
     return Question(context, (row["distractor1"], row["distractor2"], row["distractor3"], row["correct_answer"]), 3)
 
 
@@ -56,15 +66,16 @@ def _arc(row: Mapping[str, Any]) -> Question:
 
 
 def _social_iqa(row: Mapping[str, Any]) -> Question:
-    context = f"{row['context']} {row['question']}"
+    context = f"Q: {row['context']} {row['question']}\nA:"
     return Question(context, (row["answerA"], row["answerB"], row["answerC"]), int(row["label"]) - 1)  # labels are 1, 2, 3
 
 
 def _copa(row: Mapping[str, Any]) -> Question:
-    link = {"cause": "because", "effect": "so"}[row["question"]]
+    link = {"cause": "because", "effect": "therefore"}[row["question"]]
     choices = (row["choice1"], row["choice2"])
-    context = f"{row['premise'].rstrip().rstrip('.')} {link}"
-    return Question(context, tuple(choice[:1].lower() + choice[1:] for choice in choices), int(row["label"]))
+    # The harness puts a space before an option and one more between it and the context.
+    options = tuple(f" {choice[:1].lower()}{choice[1:]}" for choice in choices)
+    return Question(f"{row['premise'].strip()[:-1]} {link}", options, int(row["label"]))
 
 
 SOURCES = {
@@ -149,44 +160,48 @@ class Choices:
     """Questions ready for a model: owner i of the sample is the i-th option of all questions counted through."""
 
     questions: tuple[Question, ...]
-    sample: Sample
+    sample: Sample | Forest
     notes: tuple[str, ...]
 
 
 def make_choices(
     questions: Sequence[Question],
     view: View,
-    max_tokens: int,
+    again: Again,
+    limit: int | None,
     readout: Readout,
     hide: Masker | None = None,
-    batch_size: int = 16,
+    batch_size: int = 8,
+    shares: Callable[[Sequence[tuple[Text, int]]], bool] = lambda options: False,
 ) -> Choices:
-    """The passages that score every option of every question. A context that is too long is cut from the left, with a note.
+    """What scores every option of every question. A text of more than `limit` tokens is cut from the left, with a note.
 
-    Causal models predict the option's tokens in one pass; for masked models every token of the option is hidden in a pass of
-    its own. UserError: the model has no language-model head, or an option alone is longer than `max_tokens`.
+    view: a string as the model reads it; again: the text that these tokens make. Causal models predict the option's tokens in one
+    pass, the options of a question in one sequence where `shares` says of a first question that this is the same; for masked models
+    every token of the option is hidden in a pass of its own. UserError: the model has no language-model head, or an option alone is
+    longer than `limit`.
     """
     if readout == "hidden":
         raise UserError("tasks need a model with a language-model head; this one gives hidden states only")
-    passages: list[Passage] = []
-    cut, owner = [], 0
+    options: list[list[tuple[Text, int]]] = []
+    cut = 0
     for number, question in enumerate(questions, 1):
-        for choice in question.choices:
-            text, first, was_cut = _continuation(question.context, choice, view, max_tokens, number)
-            if was_cut and number not in cut:
-                cut.append(number)
-            answer = [i for i in range(first, len(text)) if not (text.special and text.special[i] and _empty(text, i))]
-            if not answer:
-                raise UserError(f"question {number}: the tokenizer leaves nothing of the option {choice[:40]!r}")
-            if readout == "causal":
-                passages.append(Passage(owner, text, tuple(i - 1 for i in answer), tuple(text.ids[i] for i in answer)))
-            elif hide is None:
-                raise ValueError(NO_MASKER)
-            else:
-                passages += [Passage(owner, hide(text, i), (i,), (text.ids[i],)) for i in answer]
-            owner += 1
-    notes = (f"context cut from the left to {max_tokens} tokens in {len(cut)} of {len(questions)} questions",) if cut else ()
-    return Choices(tuple(questions), Sample(readout, owner, into_batches(passages, batch_size)), notes)
+        found = [_continuation(question.context, c, view, again, limit, number, readout == "causal") for c in question.choices]
+        cut += any(was_cut for _, _, was_cut in found)
+        options.append([(text, first) for text, first, _ in found])
+    notes = (f"context cut from the left to {limit} tokens in {cut} of {len(questions)} questions",) if cut else ()
+    if readout == "causal":
+        return Choices(tuple(questions), forest(options, shares(options[0])), notes)
+    if hide is None:
+        raise ValueError(NO_MASKER)
+    flat = [option for question in options for option in question]
+    passages = [
+        Passage(owner, hide(text, i), (i,), (text.ids[i],))
+        for owner, (text, first) in enumerate(flat)
+        for i in range(first, len(text))
+        if not (text.special and text.special[i] and _empty(text, i))
+    ]
+    return Choices(tuple(questions), Sample(readout, len(flat), into_batches(passages, batch_size), one_domain(len(flat))), notes)
 
 
 def _empty(text: Text, position: int) -> bool:
@@ -194,28 +209,37 @@ def _empty(text: Text, position: int) -> bool:
     return start == end
 
 
-def _continuation(context: str, choice: str, view: View, max_tokens: int, number: int) -> tuple[Text, int, bool]:
-    """The text of context and choice within `max_tokens`, the position of the choice's first token, whether it was cut."""
-    context, choice, was_cut = context.rstrip(), choice.strip(), False
-    while True:
-        joined = f"{context} {choice}"
-        text = view(joined)
-        start = len(joined) - len(choice)
-        first = next((i for i, (_, end) in enumerate(text.offsets) if end > start), len(text))
-        if len(text) <= max_tokens:
-            return text, max(first, 1), was_cut
-        words = [i for i in range(first) if text.offsets[i][1] > text.offsets[i][0]]
-        drop = len(text) - max_tokens
-        if drop >= len(words):
-            raise UserError(f"question {number}: the option {choice[:40]!r} leaves no room for context in {max_tokens} tokens")
-        context, was_cut = context[text.offsets[words[drop]][0] :], True
+def _continuation(
+    context: str, choice: str, view: View, again: Again, limit: int | None, number: int, causal: bool
+) -> tuple[Text, int, bool]:
+    """The text of context and choice within `limit`, the position of the choice's first token, whether it was cut."""
+    text = view(f"{context} {choice}")
+    first = len(_trimmed(view(context.rstrip())))
+    if first >= len(_trimmed(text)):
+        raise UserError(f"question {number}: the tokenizer leaves nothing of the option {choice[:40]!r}")
+    first = max(first, 1)
+    extra = len(text) - limit if limit is not None else 0
+    if extra <= 0:
+        return text, first, False
+    lead = 0 if causal else next((i for i in range(len(text)) if not _empty(text, i)), 0)  # the harness keeps no first token
+    if first - extra < max(lead, 1):
+        raise UserError(f"question {number}: the option {choice[:40]!r} leaves no room for context in {limit} tokens")
+    return again((*text.ids[:lead], *text.ids[lead + extra :])), first - extra, True
 
 
-def chosen(sums: Mapping[str, Sequence[float]], questions: Sequence[Question]) -> list[int]:
-    """The option of every question with the highest mean log-likelihood per token; the first of equals."""
+def _trimmed(text: Text) -> tuple[int, ...]:
+    """The tokens without the special ones that a tokenizer puts at the end."""
+    ids = list(text.ids)
+    while ids and text.special and text.special[len(ids) - 1] and _empty(text, len(ids) - 1):
+        ids.pop()
+    return tuple(ids)
+
+
+def chosen(sums: Mapping[str, Sequence[float]], questions: Sequence[Question], per_character: bool = False) -> list[int]:
+    """The option of every question with the highest log-likelihood, or the highest per character; the first of equals."""
     answers, owner = [], 0
     for question in questions:
-        options = range(owner, owner + len(question.choices))
-        answers.append(min(options, key=lambda i: sums["nll"][i] / sums["tokens"][i]) - owner)
-        owner += len(question.choices)
+        sizes = [len(choice) if per_character else 1 for choice in question.choices]
+        answers.append(min(range(len(sizes)), key=lambda i: sums["nll"][owner + i] / sizes[i]))
+        owner += len(sizes)
     return answers

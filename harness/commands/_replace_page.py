@@ -1,16 +1,19 @@
-"""What `headscript replace` prints: what the chosen share of heads costs, the curve beside the baselines, the tasks."""
+"""What `headscript replace` prints: what the chosen share of heads costs, the curve beside the baselines, controls, tasks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from textwrap import fill as wrap
 from typing import Any
 
 from harness import output
+from harness.controls import MEANINGS
+
+NONE = "–"
 
 
 def page(result: Mapping[str, Any]) -> str:
-    """The figures in at most 80 columns: what the chosen share costs, the curve beside the baselines, the tasks."""
+    """The figures in at most 80 columns."""
     told = result["perplexity"] is not None
     of = f"{len(result['heads_replaced'])} of {output.plural(len(result['heads_in_order']), 'head')}"
     lines = [
@@ -27,33 +30,74 @@ def page(result: Mapping[str, Any]) -> str:
     else:
         for figure, name in (("cosine", "cosine of states"), ("relative_error", "relative error")):
             lines.append(f"{name:<22}{result[figure]:.4f}  {_span(result, figure, '{:.4f}'.format)}")
-    lines += ["", _curve(result, told), ""]
+    lines += ["", _curve(result, told)]
+    if "domains" in result:
+        lines += ["", _domains(result, told)]
+    if result["controls"]:
+        lines += ["", _controls(result, told)]
     for name, task in result["tasks"].items():
-        lines += [_task(name, task), ""]
-    return "\n".join([*lines, *(wrap(f"note: {line}", 80, subsequent_indent="  ") for line in result["notes"])])
+        lines += ["", _task(name, task)]
+    notes = (wrap(f"note: {line}", 80, subsequent_indent="  ") for line in result["notes"])
+    return "\n".join([*lines, "", *notes])
+
+
+def _shown(told: bool) -> tuple[str, Callable[[float], str]]:
+    """The figure that compares, and how it is written."""
+    return ("increase_percent", percent) if told else ("relative_error", "{:.4f}".format)
 
 
 def _curve(result: Mapping[str, Any], told: bool) -> str:
     """Rows by share of heads: programs with their interval, then the same figure of each baseline."""
-    figure = "increase_percent" if told else "relative_error"
-    show: Callable[[float], str] = percent if told else "{:.4f}".format
+    figure, show = _shown(told)
+    names = list(dict.fromkeys(name for point in result["curve"] for name in point["baselines"]))
     rows = []
     for point in result["curve"]:
-        others = [show(baseline[figure]) for baseline in point["baselines"].values()]
+        others = [show(point["baselines"][name][figure]) if name in point["baselines"] else NONE for name in names]
         fit = [f"{point['kl']:.3f}", f"{point['agreement']:.0%}"] if told else [f"{point['cosine']:.4f}"]
         rows.append((f"{100 * point['fraction']:.4g}%", show(point[figure]), _span(point, figure, show), *fit, *others))
     first = ("heads", "perplexity", "95% interval", "KL", "top-1") if told else ("heads", "error", "95% interval", "cosine")
-    header = (*first, *result["curve"][0]["baselines"])
+    header = (*first, *names)
     return output.table(rows, header, (True,) * len(header))
 
 
+def _domains(result: Mapping[str, Any], told: bool) -> str:
+    """The curve by kind of text."""
+    figure, show = _shown(told)
+    names = list(result["domains"])
+    rows = [
+        (f"{100 * point['fraction']:.4g}%", *(show(point["domains"][name][figure]) for name in names), show(point[figure]))
+        for point in result["curve"]
+    ]
+    return output.table(rows, ("heads", *names, "mean"), (True,) * (len(names) + 2))
+
+
+def _controls(result: Mapping[str, Any], told: bool) -> str:
+    """The correct programs, then each control and baseline in the place of the same heads."""
+    figure, show = _shown(told)
+    rows = [("the heads' own programs", result)]
+    rows += [(MEANINGS[name], figures) for name, figures in result["controls"].items()]
+    rows += [(f"{name} attention", figures) for name, figures in result["baselines"].items()]
+    title = f"controls: {len(result['heads_replaced'])} heads with …"
+    header = (title, "perplexity" if told else "error", "95% interval")
+    return output.table([(name, show(f[figure]), _span(f, figure, show)) for name, f in rows], header, (False, True, True))
+
+
 def _task(name: str, task: Mapping[str, Any]) -> str:
-    original = {"accuracy": task["original"], "accuracy_interval": task["original_interval"]}
-    rows = [("0%", "original", original), *((f"{100 * p['fraction']:.4g}%", "programs", p) for p in task["curve"])]
-    cells = [(share, what, f"{p['accuracy']:.1%}", _span(p, "accuracy", "{:.1%}".format)) for share, what, p in rows]
-    cells.append(("", "guessing", f"{task['random']:.1%}", ""))
+    def cells(share: str, what: str, found: Mapping[str, Any]) -> Iterator[str]:
+        yield from (share, what)
+        for figure in ("acc", "acc_norm"):
+            low, high = (100 * v for v in found[f"{figure}_interval"])
+            yield from (f"{found[figure]:.1%}", f"{low:.0f}–{high:.0f}")
+        change = found.get("acc_difference")
+        yield "" if change is None else f"{100 * change:+.1f}"
+
+    rows = [tuple(cells("0%", "original", task["original"]))]
+    rows += [tuple(cells(f"{100 * p['fraction']:.4g}%", "programs", p)) for p in task["curve"]]
+    rows += [tuple(cells("", kind, found)) for kind, found in task["others"].items()]
+    rows.append(("", "guessing", f"{task['random']:.1%}", "", f"{task['random']:.1%}", "", ""))
     title = f"task {name}: {task['questions']} question" + "s" * (task["questions"] != 1)
-    return f"{title}\n" + output.table(cells, ("heads", "attention", "accuracy", "95% interval"), (True, False, True, True))
+    header = ("heads", "attention", "acc", "95%", "acc_norm", "95%", "change")
+    return f"{title}\n" + output.table(rows, header, (True, False, True, True, True, True, True))
 
 
 def _span(figures: Mapping[str, Any], name: str, show: Callable[[float], str]) -> str:

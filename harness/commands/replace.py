@@ -9,14 +9,14 @@ from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.cli import positive
 from harness.commands._replace_page import page
-from harness.commands.run import TARGET_HELP, TEXT_HELP
-from harness.domains import column_option
+from harness.commands._replace_tasks import DEMO_TASK, load_tasks, prepared_tasks
+from harness.commands.run import TARGET_HELP
+from harness.domains import text_options
 from harness.errors import UsageError, UserError
 
 if TYPE_CHECKING:
@@ -27,28 +27,41 @@ if TYPE_CHECKING:
     from harness.replace import Head
     from harness.session import Session
     from harness.targets import Target
-    from harness.tasks import Choices, Question
+    from harness.tasks import Question
+    from search.domains import Domains
     from search.folder import RunFolder
 
 MOST_TEXTS = 500  # of --text
 MASKED = {"select": 100, "test": 400}  # passes of a masked model over each sample: one token is hidden in each
-DEMO_TASK = "demo-stories"
-DEMO_QUESTIONS = Path(__file__).parents[1] / "demo" / "stories.jsonl"
-WHOLE = 10**6  # tokens: more than a question has
-PREPARED = 64  # batches of texts whose features are kept between programs
+PREPARED = 2  # batches of texts that are kept between programs, with the values of their expressions
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    parser.add_argument("--fraction", type=_share, default=0.25, metavar="F", help="share of the run's heads (default: 0.25)")
-    parser.add_argument("--text", metavar="T", help=f"texts to report on: {TEXT_HELP} (default: the run's own test texts)")
-    column_option(parser)
+    parser.add_argument(
+        "--fraction",
+        type=_shares,
+        default=(0.25,),
+        metavar="F[,F…]",
+        help="share of the heads (default: 0.25); of several the first is reported on, and the curve has just these",
+    )
+    parser.add_argument("--heads", default="all", help="which may be replaced: all of the run (default), L2, L2H3, or several")
+    text_options(parser, "the run's own test texts")
     parser.add_argument("--library", action="store_true", help="each head with its program of the shared library")
     parser.add_argument(
         "--order",
-        choices=("cost", "iou", "random"),
-        default="cost",
-        help="which heads go first: those that cost least on the select texts (default), with the highest IoU there, or any",
+        choices=("effect", "iou", "random", "cost", "layer"),
+        default="effect",
+        help="which heads go first: those of the least effect on the model's output, estimated on the select texts (default), of "
+        "the highest IoU there, any, those that cost least there, measured (three passes a head), or the first layers",
+    )
+    parser.add_argument(
+        "--controls",
+        nargs="?",
+        type=positive(),
+        const=3,
+        metavar="DRAWS",
+        help="the same programs in the wrong heads' places, beside them: each control drawn so often (default: 3)",
     )
     parser.add_argument(
         "--tasks",
@@ -59,7 +72,10 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--questions", type=positive(), default=500, metavar="N", help="of each task the first N (default: 500)")
     parser.add_argument(
-        "--max-tokens", type=positive(), metavar="N", help="--text and --tasks are cut at so many tokens (default: the run's)"
+        "--max-tokens",
+        type=positive(),
+        metavar="N",
+        help="--text is cut at so many tokens (default: the run's), --tasks too (default: the model's context)",
     )
     parser.add_argument("--target", metavar="TARGET", help=f"where the run's model lies now: {TARGET_HELP}")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
@@ -78,7 +94,7 @@ def main(args: Namespace) -> int:
     except KeyboardInterrupt:
         output.note("what was measured is kept; the same command goes on from here")
         raise
-    if not args.text and not args.library and args.order == "cost":
+    if not args.text and not args.library and args.order == "effect" and args.heads == "all":
         session.folder.write("replace.json", result)  # what the report shows
     if args.json:
         output.document(result)
@@ -90,9 +106,12 @@ def main(args: Namespace) -> int:
 def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence[Question]]) -> dict[str, Any]:
     """The command's document. UserError or UsageError, one line, for what cannot be used."""
     from harness.annotate import load_annotator
+    from harness.controls import CONTROLS, controls
     from harness.curve import Measurements, baselines, replacement
     from harness.measure import make_sample, masker, readout_of
     from harness.session import outcome_of
+    from harness.targets import parse_heads
+    from search.domains import Domains
 
     outcome = outcome_of(session)
     target = own_target(session, args.target, args.device)
@@ -102,31 +121,43 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     if annotator and annotator.version != session.settings["annotator"]:
         output.note(f"annotated by {annotator.version}, the run's texts by {session.settings['annotator']}")
     hide = masker(target.tokenizer, target.embed, annotator) if readout == "masked" else None
+    batch_size = 8 if target.padding else 1
+    tasks = prepared_tasks(questions, target, annotator, args.max_tokens, readout, hide, batch_size)
+
+    def sample(split: str, texts: Sequence[Text], domains: Domains) -> Sample:
+        masked = max(1, min(16, MASKED[split] // len(texts)))
+        return make_sample(texts, readout, hide, masked, args.seed, batch_size, domains)
+
+    def kept(split: str) -> tuple[tuple[Text, ...], Domains]:
+        return session.texts(split), Domains(session.folder.domains(split), session.folder.held_out)
+
     max_tokens = args.max_tokens or session.settings["max_tokens"]
-    batch_size = 16 if target.padding else 1
-    tasks = _choices(questions, target, annotator, max_tokens, readout, hide, batch_size)
-
-    def sample(split: str, texts: Sequence[Text]) -> Sample:
-        return make_sample(texts, readout, hide, max(1, min(16, MASKED[split] // len(texts))), args.seed, batch_size)
-
-    test, notes = _other_texts(args.text, args.column, target, max_tokens, annotator) if args.text else (session.texts("test"), [])
-    records = {(r["layer"], r["head"]): r for r in outcome["heads"]}
+    test, domains, notes = _other_texts(args, target, max_tokens, annotator) if args.text else (*kept("test"), [])
+    wanted = set(parse_heads(args.heads, target.layers, target.heads))
+    records = {head: r for r in outcome["heads"] if (head := (r["layer"], r["head"])) in wanted}
+    if not records:
+        raise UsageError(f"--heads {args.heads}: the run has none of them")
+    library = program_sources(session, library=True)
+    programs = {h: s for h, s in (library if args.library else program_sources(session)).items() if h in records}
+    categories = {head: r["kind"] for head, r in records.items()}
+    draws = [controls(programs, categories, library, args.seed + draw) for draw in range(args.controls or 0)]
     with _bar() as progress:
         result = replacement(
             Measurements(target.model, Kept(session.folder, _key(session, outcome, args.library)), progress),
-            sample("select", session.texts("select")),
-            sample("test", test),
-            program_sources(session, args.library),
+            sample("select", *kept("select")),
+            sample("test", test, domains),
+            programs,
             args.fraction,
             args.order,
             iou={head: r["library_iou" if args.library else "iou"]["select"] for head, r in records.items()},
-            baseline=baselines(target.model, session.texts("fit"), records, batch_size),
+            baseline=baselines(session.store("fit"), records),
+            control={name: [drawn[name] for drawn in draws] for name in (CONTROLS if draws else ())},
             tasks=tasks,
             seed=args.seed,
         )
-    names = {"target": session.names["target"], "text": args.text or session.names["text"]}
-    programs = {"programs": "library" if args.library else "per head", "seed": args.seed}
-    return {**names, **programs, **result, "notes": [*result["notes"], *notes]}
+    names = {"target": session.names["target"], "text": ", ".join(args.text) if args.text else session.names["text"]}
+    programs_of = {"programs": "library" if args.library else "per head", "seed": args.seed}
+    return {**names, **programs_of, **result, "notes": [*result["notes"], *notes]}
 
 
 def program_sources(session: Session, library: bool = False) -> dict[Head, PatternSource]:
@@ -139,22 +170,14 @@ def program_sources(session: Session, library: bool = False) -> dict[Head, Patte
 
     causal, windows = session.description["model"]["causal"], session.description["model"]["windows"]
 
-    @lru_cache(PREPARED)
+    @lru_cache(PREPARED)  # programs of one batch follow each other, and share what they compute
     def prepared(texts: tuple[Text, ...], window: int | None) -> Batch:
         return Batch(texts, causal, window)
 
     @cache
     def source(program: str, window: int | None) -> PatternSource:
         parsed = parse(program)
-
-        def patterns(texts: Sequence[Text]) -> Any:
-            batch = prepared(tuple(texts), window)
-            try:
-                return evaluate(parsed, batch)
-            finally:  # features are dear and small; the values of expressions are cheap and large
-                batch.forget()
-
-        return patterns
+        return lambda texts: evaluate(parsed, prepared(tuple(texts), window))
 
     return {head: source(program, windows[head[0]]) for head, program in _programs(outcome_of(session), library).items()}
 
@@ -177,18 +200,6 @@ def own_target(session: Session, spec: str | None = None, device: str = "cpu") -
     check_same(target, session)
     session.loaded = target
     return target
-
-
-def load_tasks(specs: Sequence[str], most: int) -> dict[str, list[Question]]:
-    """The first `most` questions of each task, by a name that no other has. UserError: what is wrong, with the line."""
-    from harness.tasks import load_questions
-
-    tasks = {}
-    for spec in specs:
-        path = Path(spec)
-        name = path.stem if path.suffix == ".jsonl" else spec
-        tasks[spec if name in tasks else name] = load_questions(str(DEMO_QUESTIONS) if spec == DEMO_TASK else spec, most)
-    return tasks
 
 
 class Kept(UserDict[str, Any]):
@@ -226,52 +237,22 @@ def _programs(outcome: Mapping[str, Any], library: bool) -> dict[Head, str]:
 
 
 def _other_texts(
-    spec: str, column: str, target: Target, max_tokens: int, annotator: Annotator | None
-) -> tuple[tuple[Text, ...], list[str]]:
-    """The texts of --text as the model reads them, and notes of what was cut or left out, which are said at once."""
-    from harness.targets import prepare
-    from harness.texts import load_all
+    args: Namespace, target: Target, max_tokens: int, annotator: Annotator | None
+) -> tuple[tuple[Text, ...], Domains, list[str]]:
+    """The texts of --text as the model reads them, their domains, and notes of what was cut or left out, which are said at once."""
+    from harness.domains import load_test, sources
+    from harness.targets import prepare_domains
+    from search.domains import Domains
 
-    raw = load_all(spec, MOST_TEXTS + 1, column)
-    texts, notes = prepare(target, raw[:MOST_TEXTS], max_tokens, annotator)
-    if len(raw) > MOST_TEXTS:
-        notes.append(f"the first {MOST_TEXTS} texts of {spec} are used")
-    for line in notes:
+    raw, named, cut = load_test(sources(args.text, args.column, target.name), MOST_TEXTS)
+    texts, domains, notes = prepare_domains(target, raw, named, max_tokens, annotator)
+    for line in (notes := [*cut, *notes]):
         output.note(line)
-    return texts, notes
+    return texts, Domains(domains), notes
 
 
-def _choices(
-    questions: Mapping[str, Sequence[Question]],
-    target: Target,
-    annotator: Annotator | None,
-    max_tokens: int,
-    readout: Any,
-    hide: Any,
-    batch_size: int,
-) -> dict[str, Choices]:
-    from dataclasses import replace
-
-    from harness.annotate import annotate
-    from harness.tasks import make_choices
-    from harness.tokens import view
-
-    def whole(string: str) -> Text:
-        text = view(target.tokenizer, string, WHOLE)
-        if annotator is not None:
-            (text,) = annotate([text], annotator)
-        return replace(text, embeddings=target.embed(text.ids))
-
-    tasks = {}
-    for name, asked in questions.items():
-        try:
-            limit = min(max_tokens, target.context or max_tokens)
-            tasks[name] = make_choices(asked, whole, limit, readout, hide, batch_size)
-        except UserError as error:
-            raise UserError(f"task {name}: {error}") from None
-        for line in tasks[name].notes:
-            output.note(f"task {name}: {line}")
-    return tasks
+def _shares(text: str) -> tuple[float, ...]:
+    return tuple(dict.fromkeys(map(_share, text.split(","))))
 
 
 def _share(text: str) -> float:

@@ -99,10 +99,12 @@ def replacement(measured: dict[str, Any]) -> Drawing:
     told = measured["increase_percent"] is not None
     key, label = ("increase_percent", "perplexity increase, %") if told else ("relative_error", "relative error of hidden states")
     curve = measured["curve"]
-    lines = {"programs": [c[key] for c in curve]}
-    lines |= {name: [c["baselines"][name][key] for c in curve] for name in curve[0]["baselines"]}
+    lines = {"programs": [(100 * c["fraction"], c[key]) for c in curve]}
+    for c in curve:  # baselines are measured at some of the shares
+        for name, figures in c["baselines"].items():
+            lines.setdefault(name, []).append((100 * c["fraction"], figures[key]))
     band = [c[f"{key}_interval"] for c in curve]
-    values = [v for line in lines.values() for v in line] + [v for pair in band for v in pair]
+    values = [v for line in lines.values() for _, v in line] + [v for pair in band for v in pair]
     drawing = Drawing(460, 270, f"{label} by the share of heads replaced")
     x, y = Axis(0, 100, 52, 446), Axis(min(0, *values), max(1 if told else 0.1, *values) * 1.1, 226, 12, log=told)
     axes(drawing, x, y, "heads replaced, %", label)
@@ -112,9 +114,9 @@ def replacement(measured: dict[str, Any]) -> Drawing:
     entries = []
     for name, colour in zip(lines, (ONE, TWO, THREE, FOUR, MUTED), strict=False):
         dash = "" if name == "programs" else "5 4"
-        drawing.line([(a, y(v)) for a, v in zip(at, lines[name], strict=True)], colour, 1.8, dash)
-        for a, v in zip(at, lines[name], strict=True):
-            drawing.dot(a, y(v), colour)
+        drawing.line([(x(share), y(v)) for share, v in lines[name]], colour, 1.8, dash)
+        for share, v in lines[name]:
+            drawing.dot(x(share), y(v), colour)
         entries.append((name, colour, dash))
     legend(drawing, 330, 222 - 15 * len(entries), entries)
     return drawing

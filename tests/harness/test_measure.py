@@ -4,16 +4,20 @@ import json
 import math
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from dsl.text import plain_text
-from harness.curve import Measurements, baselines, count, order_heads, replacement
+from harness.attention import AttentionStore
+from harness.curve import Measurements, baselines, count, replacement
 from harness.errors import UsageError, UserError
-from harness.measure import make_sample, masker, measure, readout_of
-from harness.patterns import Memo, mean_attention, model_inputs, previous_token, uniform
+from harness.measure import gathered, make_sample, masker, readout_of
+from harness.measure import measure as measure_batch
+from harness.order import loss, order_heads
+from harness.patterns import PROGRAMS, mean_attention, model_inputs, previous_token, uniform
 from harness.replace import read_attention, run, served_heads
 from harness.summary import bootstrap, summarise
 
@@ -24,6 +28,22 @@ SHARED = Path(__file__).parents[2].parent / "shared"
 def sample_of(made, texts=None, **more):
     hide = masker(made.tokenizer) if made.readout == "masked" else None
     return make_sample(texts or made.texts, made.readout, hide, batch_size=3, **more)
+
+
+def measure(model, sample, sources, **options):
+    """The sums of one case by text."""
+    parts = [next(measure_batch(model, sample.readout, batch, [sources], **options)) for batch in sample.batches]
+    return gathered(sample.texts, parts)
+
+
+@torch.no_grad()
+def store_of(made, texts, folder):
+    """The patterns of the texts as a store of single precision would have them."""
+    layers = [read_attention(made.model, {"input_ids": torch.tensor([t.ids])})[1] for t in texts]
+    cells = [torch.cat([layer[0].flatten(1) for layer in of_text.values()]) for of_text in layers]
+    heads = layers[0][0].shape[1]
+    np.save(folder / "patterns.npy", torch.cat(cells, 1).half().numpy())
+    return AttentionStore(folder / "patterns.npy", len(layers[0]), heads, tuple(map(len, texts)))
 
 
 def own_attention(model, head):
@@ -77,7 +97,7 @@ def naive(made, seed=0, masked_per_text=16):
 @pytest.mark.parametrize("readout", ["causal", "masked"])
 def test_sums_equal_a_naive_loop(tiny, readout):
     made = tiny(readout)
-    found = measure(made.model, sample_of(made), dict.fromkeys(HEADS, previous_token), Memo(), Memo())
+    found = measure(made.model, sample_of(made), dict.fromkeys(HEADS, previous_token))
     expected = naive(made)
     assert set(found) == set(expected)
     for name in found:
@@ -87,7 +107,7 @@ def test_sums_equal_a_naive_loop(tiny, readout):
 @torch.no_grad()
 def test_hidden_states_equal_a_naive_loop(tiny):
     made = tiny("hidden")
-    found = measure(made.model, sample_of(made), dict.fromkeys(HEADS, previous_token), Memo(), Memo())
+    found = measure(made.model, sample_of(made), dict.fromkeys(HEADS, previous_token))
     for owner, text in enumerate(made.texts):
         inputs = {"input_ids": torch.tensor([text.ids])}
         before = run(made.model, inputs).last_hidden_state[0].numpy()
@@ -101,11 +121,8 @@ def test_hidden_states_equal_a_naive_loop(tiny):
 
 def test_own_attention_changes_nothing(any_tiny):
     sources = {head: own_attention(any_tiny.model, head) for head in HEADS}
-    sample, originals = sample_of(any_tiny), Memo()
-    figures = summarise(
-        measure(any_tiny.model, sample, sources, Memo(), originals),
-        measure(any_tiny.model, sample, {}, Memo(), originals),
-    )
+    sample = sample_of(any_tiny)
+    figures = summarise(measure(any_tiny.model, sample, sources), measure(any_tiny.model, sample, {}))
     if any_tiny.readout == "hidden":
         assert figures["perplexity"] is None and figures["increase_percent"] is None
         assert figures["cosine"] == pytest.approx(1) and figures["relative_error"] < 1e-4
@@ -128,7 +145,7 @@ def test_programs_see_the_masked_text(tiny):
         seen.extend(texts)
         return uniform(texts)
 
-    measure(made.model, sample_of(made, masked_per_text=3), {(0, 0): source}, Memo(), Memo())
+    measure(made.model, sample_of(made, masked_per_text=3), {(0, 0): source})
     assert len(seen) == 3 * len(made.texts)
     for text in seen:
         (position,) = [i for i, token in enumerate(text.tokens) if token == "[MASK]"]
@@ -154,17 +171,29 @@ def test_masked_models_need_a_function_that_hides_tokens(tiny):
 
 def test_patterns_and_originals_are_computed_once(tiny):
     made = tiny("causal")
-    calls = []
+    calls, passes = [], []
 
     def source(texts):
         calls.append(len(texts))
         return uniform(texts)
 
-    sample, patterns, originals = sample_of(made), Memo(), Memo()
-    first = measure(made.model, sample, {(0, 0): source}, patterns, originals)
-    assert measure(made.model, sample, {(0, 0): source}, patterns, originals) == first
+    served_heads(made.model)  # tried before
+    sample, cases = sample_of(made), [{(0, 0): source}, {(0, 0): source, (1, 1): source}, {}]
+    hook = made.model.register_forward_pre_hook(lambda *_: passes.append(1))
+    together = [list(measure_batch(made.model, "causal", batch, cases)) for batch in sample.batches]
+    hook.remove()
     assert sum(calls) == len(made.texts)
-    assert measure(made.model, sample, {(0, 0): source}, Memo(limit=0), Memo(limit=0)) == first
+    assert len(passes) == len(sample.batches) * 3  # the original and two cases: the empty case is the original
+    for number, case in enumerate(cases):
+        alone = measure(made.model, sample, case, memory=0)
+        assert gathered(sample.texts, [found[number] for found in together]) == alone
+
+
+def test_a_batch_is_small_where_texts_are_long(tiny):
+    made = tiny("causal")
+    long = plain_text(["x"] * 400)
+    sizes = [len(batch.passages) for batch in make_sample([long] * 6 + made.texts, "causal", batch_size=8).batches]
+    assert max(sizes) <= 8 and sizes[-1] == 1  # 400 squared is more than half of what a batch may have
 
 
 def test_baselines_by_hand():
@@ -177,9 +206,9 @@ def test_baselines_by_hand():
 
 
 @torch.no_grad()
-def test_mean_attention_is_the_mean_over_texts(tiny):
+def test_mean_attention_is_the_mean_over_texts(tiny, tmp_path):
     made = tiny("causal")
-    mean = mean_attention(made.model, made.texts, batch_size=2)
+    mean = mean_attention(store_of(made, made.texts, tmp_path), HEADS)
     assert sorted(mean) == HEADS
     longest = max(map(len, made.texts))
     matrices = [
@@ -189,16 +218,16 @@ def test_mean_attention_is_the_mean_over_texts(tiny):
     for q in range(longest):
         rows = [m[1, 2, q] for m in matrices if m.shape[-1] > q]
         expected = sum(np.pad(row, (0, longest - len(row))) for row in rows) / len(rows)
-        np.testing.assert_allclose(mean[1, 2].matrix[q], expected, atol=1e-6)
+        np.testing.assert_allclose(mean[1, 2].matrix[q], expected, atol=1e-3)  # a store has half precision
     short = made.texts[0]
     part = mean[1, 2]([short])[0]
     np.testing.assert_allclose(part.sum(-1), 1, atol=1e-6)
-    np.testing.assert_allclose(part, mean[1, 2].matrix[: len(short), : len(short)], atol=1e-6)  # causal: nothing to rescale
+    np.testing.assert_allclose(part, mean[1, 2].matrix[: len(short), : len(short)], atol=1e-3)  # causal: nothing to rescale
 
 
-def test_mean_attention_past_its_texts_goes_by_distance(tiny):
+def test_mean_attention_past_its_texts_goes_by_distance(tiny, tmp_path):
     made = tiny("causal")
-    mean = mean_attention(made.model, made.texts[:1])[0, 0]
+    mean = mean_attention(store_of(made, made.texts[:1], tmp_path), [(0, 0)])[0, 0]
     n = len(made.texts[0])
     longer = mean([plain_text(["x"] * (n + 2))])[0]
     np.testing.assert_allclose(longer.sum(-1), 1, atol=1e-6)
@@ -207,24 +236,23 @@ def test_mean_attention_past_its_texts_goes_by_distance(tiny):
     np.testing.assert_allclose(longer[-1], expected / expected.sum(), atol=1e-6)
 
 
-def test_cost_order_is_by_marginal_losses_with_none_half_and_all_of_the_others(tiny):
+def test_cost_order_is_by_marginal_losses_with_none_half_and_all_of_the_others(tiny, tmp_path):
     made = tiny("causal")
-    mean = mean_attention(made.model, made.texts)
+    mean = mean_attention(store_of(made, made.texts, tmp_path), HEADS)
     programs = {head: [uniform, previous_token, mean[head]][number % 3] for number, head in enumerate(HEADS)}
     sample = sample_of(made)
 
-    def loss(heads):
-        sums = measure(made.model, sample, {head: programs[head] for head in heads}, Memo(), Memo())
-        return sum(sums["nll"]) / sum(sums["tokens"])
+    def of(heads):
+        return loss(measure(made.model, sample, {head: programs[head] for head in heads}))
 
     def marginal(head, others):
-        return loss({*others, head}) - loss({*others} - {head})
+        return of({*others, head}) - of({*others} - {head})
 
     alone = {head: marginal(head, []) for head in HEADS}
     last = {head: marginal(head, HEADS) for head in HEADS}
     half = sorted(HEADS, key=lambda head: alone[head] + last[head])[:4]
     total = {head: alone[head] + 4 * marginal(head, half) + last[head] for head in HEADS}
-    assert order_heads(Measurements(made.model), sample, programs) == sorted(HEADS, key=total.__getitem__)
+    assert order_heads(Measurements(made.model), sample, programs, "cost") == sorted(HEADS, key=total.__getitem__)
 
 
 def test_iou_and_random_orders(tiny):
@@ -237,10 +265,10 @@ def test_iou_and_random_orders(tiny):
     assert not measurements.store  # neither needs a measurement
 
 
-def test_result_holds_what_the_contract_names(any_tiny):
-    kinds = baselines(any_tiny.model, any_tiny.texts[:2], HEADS)
+def test_result_holds_what_the_contract_names(any_tiny, tmp_path):
+    kinds = baselines(store_of(any_tiny, any_tiny.texts[:2], tmp_path), HEADS)
     test = sample_of(any_tiny, any_tiny.texts[2:])
-    result = replacement(Measurements(any_tiny.model), sample_of(any_tiny), test, kinds["mean"], 0.25, baseline=kinds, seed=3)
+    result = replacement(Measurements(any_tiny.model), sample_of(any_tiny), test, kinds["mean"], [0.25], baseline=kinds, seed=3)
     assert json.loads(json.dumps(result)) == result
     assert [point["fraction"] for point in result["curve"]] == [0.05, 0.1, 0.25, 0.5, 0.75, 1.0]
     assert [point["heads"] for point in result["curve"]] == [1, 1, 2, 4, 6, 8]
@@ -256,23 +284,23 @@ def test_result_holds_what_the_contract_names(any_tiny):
     else:
         before, after = result["perplexity"]["original"], result["perplexity"]["replaced"]
         assert result["increase_percent"] == pytest.approx(100 * (after / before - 1))
-        sums = measure(any_tiny.model, test, {}, Memo(), Memo())
+        sums = measure(any_tiny.model, test, {})
         assert before == pytest.approx(math.exp(sum(sums["nll"]) / sum(sums["tokens"])))
         low, high = result["increase_percent_interval"]
         assert low <= result["increase_percent"] <= high and result["kl"] > 0 and 0 <= result["agreement"] <= 1
 
 
-def test_an_interrupted_run_goes_on_where_it_stopped(tiny):
+def test_an_interrupted_run_goes_on_where_it_stopped(tiny, tmp_path):
     made = tiny("causal")
-    kinds = baselines(made.model, made.texts[:2], HEADS)
+    kinds = baselines(store_of(made, made.texts[:2], tmp_path), HEADS)
 
     def go(store, progress):
         measurements = Measurements(made.model, store, progress)
-        return replacement(measurements, sample_of(made), sample_of(made), kinds["mean"], 0.5, baseline=kinds)
+        return replacement(measurements, sample_of(made), sample_of(made), kinds["mean"], [0.5], "cost", baseline=kinds)
 
     steps = []
     whole = go({}, lambda what, done, total: steps.append((done, total)))
-    assert steps[-1][0] == steps[-1][1] == len(steps)
+    assert steps[-1][0] == steps[-1][1] and steps == sorted(steps)
 
     class Store(dict):
         """Goes down at a given measurement."""
@@ -304,8 +332,9 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tiny):
 def test_a_store_is_not_taken_for_other_texts(tiny):
     made = tiny("causal")
     measurements = Measurements(made.model)
-    first = measurements.sums("test", sample_of(made, made.texts[:2]), "uniform", {(0, 0): uniform})
-    second = measurements.sums("test", sample_of(made, made.texts[2:4]), "uniform", {(0, 0): uniform})
+    case = (PROGRAMS, {(0, 0): uniform})
+    (first,) = measurements.sums("test", sample_of(made, made.texts[:2]), [case])
+    (second,) = measurements.sums("test", sample_of(made, made.texts[2:4]), [case])
     assert first["tokens"] != second["tokens"] and len(measurements.store) == 2
 
 
@@ -313,7 +342,7 @@ def test_a_store_is_not_taken_for_other_texts(tiny):
 def test_fractions_outside_are_refused(tiny, fraction):
     made = tiny("causal")
     with pytest.raises(UsageError, match="from 0 to 1"):
-        replacement(Measurements(made.model), sample_of(made), sample_of(made), {(0, 0): uniform}, fraction)
+        replacement(Measurements(made.model), sample_of(made), sample_of(made), {(0, 0): uniform}, [fraction])
 
 
 def test_models_that_cannot_be_served_are_refused_before_anything_is_measured(tiny):
@@ -323,7 +352,7 @@ def test_models_that_cannot_be_served_are_refused_before_anything_is_measured(ti
     model = transformers.MambaForCausalLM(transformers.MambaConfig(vocab_size=50, hidden_size=32, num_hidden_layers=1))
     measurements = Measurements(model)
     with pytest.raises(UserError, match="MambaForCausalLM cannot"):
-        replacement(measurements, sample_of(made), sample_of(made), {(0, 0): uniform}, 0.5)
+        replacement(measurements, sample_of(made), sample_of(made), {(0, 0): uniform}, [0.5])
     assert not measurements.store
 
 
@@ -331,7 +360,7 @@ def test_orders_that_cannot_be_made_are_refused(tiny):
     made = tiny("causal")
     for order in ("iou", "alphabetical"):
         with pytest.raises(UsageError, match=f"order {order}"):
-            replacement(Measurements(made.model), sample_of(made), sample_of(made), {(0, 0): uniform}, 0.5, order)
+            replacement(Measurements(made.model), sample_of(made), sample_of(made), {(0, 0): uniform}, [0.5], order)
 
 
 def test_count_rounds_half_up_and_takes_one_at_least():
@@ -367,7 +396,7 @@ def test_intervals_compare_original_and_replaced_on_the_same_texts():
     assert high - low > 0.01
 
 
-def test_stories260k_stands_mean_attention_better_than_uniform_attention():
+def test_stories260k_stands_mean_attention_better_than_uniform_attention(tmp_path):
     folder = SHARED / "models" / "stories260K"
     if not folder.is_dir():
         pytest.skip("shared/models/stories260K is not here")
@@ -382,11 +411,10 @@ def test_stories260k_stands_mean_attention_better_than_uniform_attention():
         return [view(tokenizer, json.loads(line)["text"], 96) for line in lines]
 
     heads = [(layer, head) for layer, number in served_heads(model).items() for head in range(number)]
-    kinds = baselines(model, texts("train", 20), heads)
+    kinds = baselines(store_of(SimpleNamespace(model=model), texts("train", 20), tmp_path), heads)
     test = make_sample(texts("test", 10), "causal")
-    patterns, originals = Memo(), Memo()
-    before = measure(model, test, {}, patterns, originals)
-    all_heads = {k: summarise(measure(model, test, sources, patterns, originals), before) for k, sources in kinds.items()}
+    before = measure(model, test, {})
+    all_heads = {k: summarise(measure(model, test, sources), before) for k, sources in kinds.items()}
     assert summarise(before, before)["perplexity"] < 5  # a real language model
     assert 100 < all_heads["mean"]["increase_percent"] < 300
     assert 600 < all_heads["uniform"]["increase_percent"] < 1500

@@ -14,8 +14,10 @@ from harness import curve
 from harness.cli import main
 from harness.commands._replace_page import page, percent
 from harness.commands.replace import program_sources
-from harness.measure import make_sample, measure
-from harness.patterns import Memo, previous_token, program_patterns
+from harness.controls import CONTROLS, controls
+from harness.effect import effects
+from harness.measure import gathered, make_sample, measure
+from harness.patterns import previous_token, program_patterns
 from harness.replace import replace_heads
 from harness.session import Session, open_run
 from harness.summary import summarise
@@ -52,7 +54,7 @@ def write_run(path, target, heads, texts, max_tokens=64):
     for split in ("fit", "select", "test"):
         folder.write_texts(split, prepare(loaded, texts, max_tokens)[0])
     records = [
-        {"layer": layer, "head": head, "program": PROGRAMS[i % 4], "iou": {"select": i / 10}}
+        {"layer": layer, "head": head, "program": PROGRAMS[i % 4], "iou": {"select": i / 10}, "kind": "ab"[i % 2]}
         | {"library_program": f"P{i % 2 + 1}", "library_iou": {"select": -i / 10}}
         for i, (layer, head) in enumerate(heads)
     ]
@@ -165,35 +167,39 @@ def test_a_second_call_measures_nothing_anew(causal, capsys, texts_file, monkeyp
     arguments = (causal.run, "--fraction", "0.5")
     first = replace(capsys, *arguments)
     asked = []
-    monkeypatch.setattr(curve, "measure", lambda *a: asked.append(a) or measure(*a))
+    monkeypatch.setattr(curve, "measure", lambda *a: asked.append("measure") or measure(*a))
+    monkeypatch.setattr(curve, "effects", lambda *a, **k: asked.append("effects") or effects(*a, **k))
     assert replace(capsys, *arguments) == first and asked == []
     replace(capsys, *arguments, "--text", texts_file)
-    fresh = len(asked)
-    assert 0 < fresh <= 1 + len(FRACTIONS) * 4  # the order is known: only the new texts are measured
+    assert asked == ["measure"]  # the order is known: only the new texts are measured, in one batch
     replace(capsys, *arguments, "--library")
-    assert len(asked) - fresh > 3 * 8  # other programs share nothing
+    assert asked == ["measure", "effects", "effects", "measure"]  # other programs share nothing
 
 
 def test_an_interrupted_call_goes_on_where_it_stopped(causal, capsys, monkeypatch):
     whole = shutil.copytree(causal.run, causal.run.parent / "whole")
     expected = replace(capsys, whole)
     needed = len(list((whole / "replace").glob("*/*.json")))
-    asked = []
+    write = RunFolder.write
 
     def until(stop):
-        def counted(*arguments):
-            if len(asked) == stop:
-                raise KeyboardInterrupt
-            asked.append(arguments)
-            return measure(*arguments)
+        written = []
 
-        return counted
+        def counted(folder, name, data):
+            if "replace/" in name:
+                if len(written) == stop:
+                    raise KeyboardInterrupt
+                written.append(name)
+            write(folder, name, data)
 
-    monkeypatch.setattr(curve, "measure", until(7))
+        monkeypatch.setattr(RunFolder, "write", counted)
+        return written
+
+    until(7)
     assert "interrupted" in replace(capsys, causal.run, expect=130)
-    monkeypatch.setattr(curve, "measure", until(-1))
+    again = until(-1)
     assert replace(capsys, causal.run) == expected
-    assert len(asked) == needed
+    assert len(again) == needed - 7
 
 
 def test_another_result_does_not_use_what_was_measured(causal, capsys):
@@ -230,10 +236,61 @@ def test_tasks(causal, capsys, tmp_path):
     assert set(document["tasks"]) == {"quiz", "demo-stories"}
     quiz, demo = document["tasks"]["quiz"], document["tasks"]["demo-stories"]
     assert quiz["questions"] == demo["questions"] == 8
-    assert quiz["original"] == quiz["replaced"] == quiz["random"] == 0.5  # every other answer is right, whatever the model says
+    assert quiz["original"]["acc"] == quiz["replaced"]["acc_norm"] == quiz["random"] == 0.5  # whatever the model says
     assert demo["random"] == 0.25
-    assert [p["fraction"] for p in quiz["curve"]] == FRACTIONS
+    assert [p["fraction"] for p in quiz["curve"]] == [0.1, 0.25, 0.5, 1.0]
+    assert set(quiz["others"]) == {"uniform", "previous", "mean"}
     assert "task quiz: 8 questions" in page(document)
+
+
+def test_fractions_heads_and_orders(causal, capsys):
+    document = replace(capsys, causal.run, "--fraction", "0.5,0.25", "--order", "layer", "--heads", "L1,L0H2")
+    assert [p["fraction"] for p in document["curve"]] == [0.25, 0.5]
+    assert document["heads_in_order"] == ["L0H2", "L1H0", "L1H1", "L1H2", "L1H3"]
+    assert document["fraction"] == 0.5 and document["heads_replaced"] == ["L0H2", "L1H0", "L1H1"]
+    assert all(set(p["baselines"]) == {"uniform", "previous", "mean"} for p in document["curve"])
+    assert not (causal.run / "replace.json").exists()  # the report shows all heads
+    assert "the run has none" in replace(capsys, partial_run(causal), "--heads", "L0", expect=2)
+
+
+def partial_run(causal):
+    """The run with the heads of the second layer alone."""
+    outcome = json.loads((causal.run / "result.json").read_text())
+    outcome["heads"] = [r for r in outcome["heads"] if r["layer"] == 1]
+    (causal.run / "result.json").write_text(json.dumps(outcome))
+    return causal.run
+
+
+def test_controls(causal, capsys):
+    document = replace(capsys, causal.run, "--controls", 2, "--fraction", "0.5,1", "--order", "iou")
+    assert set(document["controls"]) == set(CONTROLS)
+    for figures in document["controls"].values():
+        low, high = figures["increase_percent_interval"]
+        assert figures["draws"] == 2 and low <= figures["increase_percent"] <= high
+    text = page(document)
+    assert "permuted within each layer" in text and "uniform attention" in text
+    again = replace(capsys, causal.run, "--controls", 2, "--fraction", "0.5,1", "--order", "iou")
+    assert again == document
+    assert replace(capsys, causal.run, "--controls", "--fraction", "0.5")["controls"]["layer"]["draws"] == 3
+
+
+def test_what_the_controls_give_each_head():
+    heads = [(layer, head) for layer in range(3) for head in range(4)]
+    categories = {head: "abc"[(head[0] + head[1]) % 3] for head in heads}
+    programs, library = {head: f"program {head}" for head in heads}, {head: f"shared {head[1] % 2}" for head in heads}
+    own = {program: head for head, program in programs.items()}
+    for seed in range(5):
+        found = controls(programs, categories, library, seed)
+        for name in ("layer", "category", "other category", "all heads"):
+            assert sorted(found[name].values()) == sorted(programs.values())  # a permutation
+            assert all(found[name][head] != programs[head] for head in heads)  # nobody keeps his own
+        assert all(own[found["layer"][head]][0] == head[0] for head in heads)
+        assert all(categories[own[found["category"][head]]] == categories[head] for head in heads)
+        assert all(categories[own[found["other category"][head]]] != categories[head] for head in heads)
+        assert set(found["library"].values()) <= set(library.values())
+    assert controls(programs, categories, library, 1) == controls(programs, categories, library, 1)
+    alone = controls({(0, 0): "x"}, {(0, 0): "a"}, {(0, 0): "y"}, 0)
+    assert {name: sources[0, 0] for name, sources in alone.items()} == dict.fromkeys(CONTROLS, "x") | {"library": "y"}
 
 
 def test_masked_models_have_a_pseudo_perplexity(made, capsys):
@@ -324,7 +381,8 @@ def test_programs_of_a_run_in_ones_own_experiment(causal):
         loss = target.model(ids, labels=ids).loss.item()
         longer = target.model.generate(ids, max_new_tokens=3, do_sample=False, use_cache=False)
     sample = make_sample([text], "causal")
-    replaced, original = (measure(target.model, sample, s, Memo(), Memo()) for s in (sources, {}))
+    parts = zip(*(measure(target.model, "causal", batch, [sources, {}]) for batch in sample.batches), strict=True)
+    replaced, original = (gathered(sample.texts, part) for part in parts)
     assert summarise(replaced, original)["perplexity"] == pytest.approx(math.exp(loss), rel=1e-4)
     assert longer.shape[1] > ids.shape[1]
 

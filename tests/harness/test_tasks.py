@@ -9,8 +9,9 @@ import torch
 
 from harness.curve import Measurements, replacement
 from harness.errors import UserError
-from harness.measure import make_sample, masker, measure
-from harness.patterns import Memo, previous_token, uniform
+from harness.measure import make_sample, masker
+from harness.patterns import PROGRAMS, previous_token, text_of, uniform
+from harness.questions import can_share
 from harness.replace import run
 from harness.summary import accuracy
 from harness.tasks import SOURCES, Question, chosen, load_questions, make_choices, map_rows
@@ -23,12 +24,13 @@ QUESTIONS = [
 ]
 ROWS = {
     "hellaswag": (
-        {"ctx": "A man sits.", "activity_label": "Rest", "endings": ["He runs.", "He rests.", "It rains.", "No."], "label": "1"},
-        Question("A man sits.", ("He runs.", "He rests.", "It rains.", "No."), 1),
+        {"ctx_a": "A man [step] sits.", "ctx_b": "he", "activity_label": "Rest", "label": "1"}
+        | {"endings": ["runs.", " [title] Rests. [substeps] On.", "is  rained on.", "No."]},
+        Question("Rest: A man sits. He", ("runs.", " Rests. On.", "is rained on.", "No."), 1),
     ),
     "piqa": (
         {"goal": "Open a jar", "sol1": "turn the lid", "sol2": "turn the jar's label", "label": 0},
-        Question("Open a jar", ("turn the lid", "turn the jar's label"), 0),
+        Question("Question: Open a jar\nAnswer:", ("turn the lid", "turn the jar's label"), 0),
     ),
     "sciq": (
         {
@@ -54,7 +56,7 @@ ROWS = {
             "answerC": "proud",
             "label": "2",
         },
-        Question("Kai fell. How does Kai feel?", ("fine", "hurt", "proud"), 1),
+        Question("Q: Kai fell. How does Kai feel?\nA:", ("fine", "hurt", "proud"), 1),
     ),
     "copa": (
         {
@@ -65,7 +67,7 @@ ROWS = {
             "idx": 0,
             "label": 0,
         },
-        Question("The glass broke because", ("it fell.", "it was full."), 0),
+        Question("The glass broke because", (" it fell.", " it was full."), 0),
     ),
 }
 
@@ -161,9 +163,23 @@ def test_files_and_names_that_are_not_there(tmp_path):
         load_questions(str(tmp_path / "bytes.jsonl"))
 
 
-def choices_of(made, questions=QUESTIONS, max_tokens=64):
+def choices_of(made, questions=QUESTIONS, max_tokens=64, together=True):
     hide = masker(made.tokenizer) if made.readout == "masked" else None
-    return make_choices(questions, lambda text: view(made.tokenizer, text, 10**6), max_tokens, made.readout, hide, batch_size=4)
+    return make_choices(
+        questions,
+        lambda text: view(made.tokenizer, text, 10**6),
+        lambda ids: text_of(made.tokenizer, ids),
+        max_tokens,
+        made.readout,
+        hide,
+        batch_size=4,
+        shares=lambda options: together,
+    )
+
+
+def scored(made, choices, sources):
+    """Sums by option."""
+    return Measurements(made.model).sums("task", choices.sample, [(PROGRAMS, sources)])[0]
 
 
 @torch.no_grad()
@@ -189,19 +205,56 @@ def naive_scores(made, question, head=None):
 
 @pytest.mark.parametrize("readout", ["causal", "masked"])
 @pytest.mark.parametrize("head", [None, (0, 1)])
-def test_scores_equal_a_naive_loop(tiny, readout, head):
+@pytest.mark.parametrize("together", [True, False])
+def test_scores_equal_a_naive_loop(tiny, readout, head, together):
     made = tiny(readout)
-    choices = choices_of(made)
-    sums = measure(made.model, choices.sample, {head: previous_token} if head else {}, Memo(), Memo())
+    sums = scored(made, choices_of(made, together=together), {head: previous_token} if head else {})
     scores = [-nll / tokens for nll, tokens in zip(sums["nll"], sums["tokens"], strict=True)]
     expected = [naive_scores(made, question, head) for question in QUESTIONS]
     np.testing.assert_allclose(scores, np.concatenate(expected), rtol=1e-4)
-    answers = [int(np.argmax(options)) for options in expected]
-    assert chosen(sums, QUESTIONS) == answers
-    right = np.mean([answer == q.label for answer, q in zip(answers, QUESTIONS, strict=True)])
-    found = accuracy(sums, QUESTIONS)
-    assert found["accuracy"] == pytest.approx(right)
-    assert found["accuracy_interval"][0] <= right <= found["accuracy_interval"][1]
+    for per_character, figure in ((False, "acc"), (True, "acc_norm")):
+        answers = []
+        for options, question in zip(expected, QUESTIONS, strict=True):
+            words = [len(choice.split()) for choice in question.choices]  # a word is a token here
+            sizes = [len(choice) if per_character else 1 for choice in question.choices]
+            answers.append(int(np.argmax([mean * n / size for mean, n, size in zip(options, words, sizes, strict=True)])))
+        assert chosen(sums, QUESTIONS, per_character) == answers
+        right = np.mean([answer == q.label for answer, q in zip(answers, QUESTIONS, strict=True)])
+        found = accuracy(sums, sums, QUESTIONS)
+        assert found[figure] == pytest.approx(right) and found[f"{figure}_difference_interval"] == [0, 0]
+        assert found[f"{figure}_interval"][0] <= right <= found[f"{figure}_interval"][1]
+
+
+def test_differences_are_paired():
+    questions = [Question("x", ("a", "b"), i % 2) for i in range(40)]
+    always_first = {"nll": [1.0, 2.0] * 40}
+    all_but_one = {"nll": [1.0, 2.0] * 39 + [1.0, 0.5]}
+    found = accuracy(all_but_one, always_first, questions)
+    assert found["acc"] == pytest.approx(21 / 40) and found["acc_difference"] == pytest.approx(1 / 40)
+    low, high = found["acc_difference_interval"]
+    assert low == 0 and high < 0.1 < found["acc_interval"][1] - found["acc_interval"][0]
+
+
+def test_a_context_is_read_once_for_all_its_options(tiny):
+    made = tiny("causal")
+    tokens = [
+        sum(len(tree) for grove in choices_of(made, together=t).sample.batches for tree in grove.trees) for t in (True, False)
+    ]
+    words = [(len(q.context.split()) + 1, [len(c.split()) for c in q.choices]) for q in QUESTIONS]  # [CLS] first
+    assert tokens[0] == sum(context + sum(choices) for context, choices in words)
+    assert tokens[1] == sum(context + c for context, choices in words for c in choices)
+    options = [(view(made.tokenizer, f"the cat {c}", 64), 3) for c in ("sat on the mat", "ran")]
+    assert can_share(made.model, options)
+
+
+def test_models_whose_positions_are_no_argument_get_a_sequence_for_each_option():
+    import transformers
+
+    sizes = {"hidden_size": 16, "n_layer": 2, "n_head": 4, "vocab_size": 30}
+    bloom = transformers.BloomForCausalLM(transformers.BloomConfig(**sizes)).eval()
+    from dsl.text import plain_text
+
+    assert not can_share(bloom, [(plain_text(["a", "b", "c"]), 1), (plain_text(["a", "d"]), 1)])
 
 
 @pytest.mark.parametrize("readout", ["causal", "masked"])
@@ -211,17 +264,19 @@ def test_long_contexts_are_cut_from_the_left_with_a_note(tiny, readout):
     choices = choices_of(made, [QUESTIONS[2], long], max_tokens=8)
     (note,) = choices.notes
     assert note == "context cut from the left to 8 tokens in 1 of 2 questions"
-    texts = [p.text for batch in choices.sample.batches for p in batch.passages if p.owner == 2]
-    ends = " cat sat on the mat" if readout == "causal" else " cat"
-    assert all(len(text) == 8 for text in texts)
-    assert all(
-        text.tokens[0] == "[CLS]" and text.text.startswith(("then the cat", "the cat")) and ends in text.text for text in texts
-    )
-    reads = sum(len(p.positions) for b in choices.sample.batches for p in b.passages if p.owner == 2)
-    assert reads == 4  # the option whole
+    if readout == "causal":
+        (text,) = (t.texts[0] for batch in choices.sample.batches for t in batch.trees if t.owner == 2)
+        whole = made.tokenizer(f"{long.context} sat on the mat").input_ids
+        assert list(text.ids) == whole[-8:] and text.text == "and then the cat sat on the mat"  # as the harness cuts
+        starts = [t.starts[0] for batch in choices.sample.batches for t in batch.trees if t.owner == 2]
+        assert starts == [4]  # the option whole
+    else:
+        passages = [p for batch in choices.sample.batches for p in batch.passages if p.owner == 2]
+        assert len(passages) == 4 and all(len(p.text) == 8 and p.text.tokens[0] == "[CLS]" for p in passages)
+        assert all(" cat" in p.text.text for p in passages)
     assert not choices_of(made, [long]).notes
     with pytest.raises(UserError, match="question 1: the option 'sat on the mat' leaves no room"):
-        choices_of(made, [long], max_tokens=5)
+        choices_of(made, [long], max_tokens=4)
 
 
 def test_options_without_a_token_are_refused(tiny):
@@ -229,7 +284,7 @@ def test_options_without_a_token_are_refused(tiny):
         return view(tiny("causal").tokenizer, text.replace("ran", ""), 64)
 
     with pytest.raises(UserError, match="question 1: the tokenizer leaves nothing of the option 'ran'"):
-        make_choices([Question("the cat", ("sat", "ran"), 0)], blind, 64, "causal")
+        make_choices([Question("the cat", ("sat", "ran"), 0)], blind, blind, 64, "causal")
 
 
 def test_encoders_without_a_head_cannot_answer(tiny):
@@ -241,16 +296,19 @@ def test_tasks_in_the_result(tiny):
     made = tiny("causal")
     sample = make_sample(made.texts, "causal")
     heads = {(layer, head): uniform for layer in range(2) for head in range(4)}
-    result = replacement(Measurements(made.model), sample, sample, heads, 0.5, tasks={"cats": choices_of(made)})["tasks"]["cats"]
+    result = replacement(Measurements(made.model), sample, sample, heads, [0.5], tasks={"cats": choices_of(made)})["tasks"]["cats"]
     assert result["questions"] == 3 and result["random"] == pytest.approx((1 / 3 + 1 / 2 + 1 / 2) / 3)
-    assert [point["fraction"] for point in result["curve"]] == [0.05, 0.1, 0.25, 0.5, 0.75, 1.0]
-    assert result["replaced"] == result["curve"][3]["accuracy"]
-    naive = [int(np.argmax(naive_scores(made, question))) == question.label for question in QUESTIONS]
-    assert result["original"] == pytest.approx(np.mean(naive))
+    assert [point["fraction"] for point in result["curve"]] == [0.1, 0.25, 0.5, 1.0]
+    assert result["replaced"]["acc"] == result["curve"][2]["acc"]
+    naive = []
+    for question in QUESTIONS:
+        means = zip(naive_scores(made, question), question.choices, strict=True)
+        naive.append(int(np.argmax([mean * len(choice.split()) for mean, choice in means])) == question.label)
+    assert result["original"]["acc"] == pytest.approx(np.mean(naive))
 
 
 def test_questions_of_the_demo_model_fit():
-    """A subword tokenizer: the option begins where its first character does, whatever white space a token takes with it."""
+    """A subword tokenizer: the option's tokens are those after as many as the context alone has."""
     folder = Path(__file__).parents[2].parent / "shared" / "models" / "stories260K"
     if not folder.is_dir():
         pytest.skip("shared/models/stories260K is not here")
@@ -258,7 +316,7 @@ def test_questions_of_the_demo_model_fit():
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
     question = Question("Once upon a time there was", ("a little girl named Lily.", "zzz"), 0)
-    choices = make_choices([question], lambda text: view(tokenizer, text, 10**6), 64, "causal")
-    for passage in choices.sample.batches[0].passages:
-        spoken = tokenizer.decode(passage.expected).strip()
-        assert spoken == question.choices[passage.owner]
+    choices = make_choices([question], lambda text: view(tokenizer, text, 10**6), lambda ids: None, 64, "causal")
+    for tree in choices.sample.batches[0].trees:
+        (text,), (start,) = tree.texts, tree.starts
+        assert tokenizer.decode(text.ids[start:]).strip() == question.choices[tree.owner]

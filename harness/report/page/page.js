@@ -130,15 +130,15 @@ function drawReplacement() {
   if (!r) return;
   $("replacement").removeAttribute("hidden");
   const told = r.increase_percent !== null, key = told ? "increase_percent" : "relative_error", shown = told ? percent : (v) => fixed(v);
-  const kinds = Object.keys(r.curve[0].baselines), colours = ["two", "three", "four"];
+  const kinds = [...new Set(r.curve.flatMap((c) => Object.keys(c.baselines)))], colours = ["two", "three", "four"];
   const log = (v) => Math.sign(v) * Math.log10(1 + Math.abs(v));
-  const values = r.curve.flatMap((c) => [c[key], ...c[`${key}_interval`], ...kinds.map((b) => c.baselines[b][key])]);
+  const values = r.curve.flatMap((c) => [c[key], ...c[`${key}_interval`], ...Object.values(c.baselines).map((b) => b[key])]);
   const high = Math.max(told ? 1 : 0.1, ...values), low = Math.min(0, ...values);
   const measured = told ? `perplexity ${fixed(r.perplexity.original, 2)} → ${fixed(r.perplexity.replaced, 2)} (${percent(r.increase_percent)})`
     : `relative error of the hidden states ${fixed(r.relative_error)}`;
   $("replacement-line").textContent = `${plural(r.heads_replaced.length, "head")} replaced: ${measured} on test. ` +
     "The curve shows what the model loses as more heads run on programs instead of their own attention.";
-  const line = (of, label) => r.curve.map((c) => [100 * c.fraction, of(c), `${label}, ${Math.round(100 * c.fraction)}% of the heads: ${shown(of(c))}`]);
+  const line = (of, label) => r.curve.filter((c) => of(c) !== undefined).map((c) => [100 * c.fraction, of(c), `${label}, ${Math.round(100 * c.fraction)}% of the heads: ${shown(of(c))}`]);
   const axis = told
     ? { label: "perplexity increase, % (log scale)", warp: log, ticks: [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000].filter((t) => t <= high * 1.1), format: (t) => (t > 0 ? `+${t}` : String(t)) }
     : { label: "relative error" };
@@ -147,19 +147,27 @@ function drawReplacement() {
     x: { label: "heads replaced, %", low: 0, high: 100, ticks: [0, 25, 50, 75, 100] },
     y: { low, high: high * 1.1, ...axis },
     series: [
-      ...kinds.map((b, i) => ({ name: b, colour: colours[i % 3], line: true, dots: true, dash: true, points: line((c) => c.baselines[b][key], b) })),
+      ...kinds.map((b, i) => ({ name: b, colour: colours[i % 3], line: true, dots: true, dash: true, points: line((c) => c.baselines[b]?.[key], b) })),
       { name: "programs", colour: "one", line: true, dots: true, points: line((c) => c[key], "programs"), band: r.curve.map((c) => [100 * c.fraction, ...c[`${key}_interval`]]) },
     ],
   });
   $("replacement-table").replaceChildren(
     el("thead", {}, el("tr", {}, ...["heads", "programs", "95% interval", ...kinds].map((t) => el("th", { scope: "col" }, t)))),
     el("tbody", {}, ...r.curve.map((c) => el("tr", {}, el("th", { scope: "row" }, `${Math.round(100 * c.fraction)}%`), el("td", {}, shown(c[key])),
-      el("td", { class: "interval" }, c[`${key}_interval`].map(shown).join(" – ")), ...kinds.map((b) => el("td", {}, shown(c.baselines[b][key])))))));
+      el("td", { class: "interval" }, c[`${key}_interval`].map(shown).join(" – ")), ...kinds.map((b) => el("td", {}, b in c.baselines ? shown(c.baselines[b][key]) : "–"))))));
+  const controls = Object.entries(r.controls || {}).map(([name, c]) => [`programs permuted: ${name}`, c]);
+  if (controls.length) {
+    const rows = [["programs", r], ...controls, ...Object.entries(r.baselines)];
+    $("replacement-controls").replaceChildren(
+      el("thead", {}, el("tr", {}, ...["control", told ? "perplexity" : "error", "95% interval"].map((t) => el("th", { scope: "col" }, t)))),
+      el("tbody", {}, ...rows.map(([name, c]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, shown(c[key])),
+        el("td", { class: "interval" }, c[`${key}_interval`].map(shown).join(" – "))))));
+  }
   const tasks = Object.entries(r.tasks || {});
   if (!tasks.length) return;
   $("replacement-tasks").replaceChildren(
     el("thead", {}, el("tr", {}, ...["accuracy", "original", "replaced", "guessing", "questions"].map((t) => el("th", { scope: "col" }, t)))),
-    el("tbody", {}, ...tasks.map(([task, t]) => el("tr", {}, el("th", { scope: "row" }, task), el("td", {}, fixed(t.original)), el("td", {}, fixed(t.replaced)),
+    el("tbody", {}, ...tasks.map(([task, t]) => el("tr", {}, el("th", { scope: "row" }, task), el("td", {}, fixed(t.original.acc)), el("td", {}, fixed(t.replaced.acc)),
       el("td", {}, fixed(t.random)), el("td", {}, whole(t.questions))))));
 }
 

@@ -185,16 +185,22 @@ def replacement(key="increase_percent", scale=1.0):
             "increase_percent": None,
             key: 40 * f**2 * scale,
             f"{key}_interval": [30 * f**2 * scale, 50 * f**2 * scale],
-            "baselines": {name: {key: cost * f**2 * scale} for name, cost in costs.items()},
+            "baselines": {
+                name: {key: cost * f**2 * scale, f"{key}_interval": [cost * f**2 * scale / 2, cost * f**2 * scale * 2]}
+                for name, cost in costs.items()
+                if f in (0.25, 1.0)
+            },
         }
         for f in (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
     ]
-    task = {"questions": 24, "original": 0.75, "replaced": 0.7, "random": 0.5, "curve": [], "notes": []}
+    task = {"questions": 24, "original": {"acc": 0.75}, "replaced": {"acc": 0.7}, "random": 0.5, "curve": [], "notes": []}
+    control = {"draws": 2, key: 70.0 * scale, f"{key}_interval": [60.0 * scale, 80.0 * scale]}
     return {
         **curve[2],
         "perplexity": {"original": 8.0, "replaced": 8.2} if told else None,
         "heads_replaced": ["L0H0", "L1H2"],
         "curve": curve,
+        "controls": {"layer": control},
         "tasks": {"stories": task},
     }
 

@@ -290,6 +290,7 @@ def test_replacement_spending_and_settings(page, run):
     rows = all_texts(page, "#replacement-table tbody tr")
     assert len(rows) == 6 and rows[2].startswith("25%+2.5%") and "+56%" in rows[2]
     assert "8.00 → 8.20 (+2.5%)" in text(page, "#replacement-line")
+    assert [row[:12] for row in all_texts(page, "#replacement-controls tbody tr")[:2]] == ["programs+2.5", "programs per"]
     assert text(page, "#replacement-tasks tbody tr") == "stories0.7500.7000.50024"
     open_head(page, run.records[5])
     assert "3 calls, 4,321 tokens, $0.07" in text(page, "#head-line")
