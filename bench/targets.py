@@ -64,8 +64,9 @@ def parser(description: str, heads: str = "all") -> ArgumentParser:
 @contextmanager
 def opened(args: Namespace, run: str | None = None) -> Iterator[Bench]:
     """The run folder of a finished run, if one is given, else a temporary one for the target and text of the arguments."""
+    from harness.heads import parse_heads
     from harness.session import begin_run, open_run
-    from harness.targets import load_target, parse_heads
+    from harness.targets import load_target
 
     if run is not None:
         session = open_run(run)
@@ -87,7 +88,7 @@ def opened(args: Namespace, run: str | None = None) -> Iterator[Bench]:
 
 
 def _bench(session: Any, wanted: str) -> Bench:
-    from harness.targets import parse_heads
+    from harness.heads import parse_heads
 
     model = session.description["model"]
     heads = [tuple(h) for h in session.settings["heads"]]

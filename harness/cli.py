@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -37,9 +38,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in argv
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows no more than ASCII gets escapes instead of an error
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         args = _parse(argv)
-        return int(args.main(args) or 0)
+        code = int(args.main(args) or 0)
+        sys.stdout.flush()  # so that a full disk is told, and not met when the interpreter ends
+        return code
     except SystemExit as stop:  # --help, --version
         return int(stop.code or 0) if not isinstance(stop.code, str) else 1
     except KeyboardInterrupt:
@@ -48,20 +54,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("headscript: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close()
         return 1
     except Exception as error:
         if debug:
             raise
         print(f"headscript: {one_line(error)}", file=sys.stderr)
+        if isinstance(error, OSError) and not error.filename:
+            _close()
         return 2 if isinstance(error, UsageError) else 1
+
+
+def _close() -> None:
+    """Standard output goes nowhere from here on, so that the interpreter's last flush does not fail too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(error: BaseException) -> str:
     """What the user is told of an error; for errors that are not the user's, its kind too."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'file'}: {error.strerror}"
+        return f"{error.filename or 'standard output'}: {error.strerror}"
     if isinstance(error, (UserError, ValueError)) and text:
         return text
     return f"{type(error).__name__}: {text} (this is a defect; --debug shows where)"

@@ -11,7 +11,8 @@ from typing import Any
 
 def document(data: Any) -> None:
     """The one JSON document of a command with --json."""
-    json.dump(data, sys.stdout, ensure_ascii=False, indent=1)
+    plain = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") not in ("utf8", "utf16", "utf32")
+    json.dump(data, sys.stdout, ensure_ascii=plain, indent=1)
     print()
 
 

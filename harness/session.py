@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -111,25 +112,19 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
     """
     from harness.annotate import load_annotator
     from harness.domains import load_corpus, sources
-    from harness.targets import load_target, parse_heads, prepare_domains
+    from harness.heads import early_heads, parse_heads
+    from harness.locate import locate
+    from harness.targets import load_target, prepare_domains
 
     check_writable(path)
     given = sources(args.text, args.column, args.target)
     corpus = load_corpus(given, args.seed, args.max_texts, args.hold_out)
     annotator = load_annotator(args.annotator) if args.annotator else None
-    target = load_target(args.target, args.device)
-    heads = parse_heads(args.heads, target.layers, target.heads)
-    notes = [*corpus.notes, *target.notes, *unserved(target)]
-    prepared, domains = {}, {}
-    for split in SPLITS:
-        prepared[split], domains[split], more = prepare_domains(
-            target, corpus.texts[split], corpus.domains[split], args.max_tokens, annotator
-        )
-        notes += [f"{split}: {line}" for line in more]
-    session = Session(RunFolder(path), args.device, loaded=target)
-    session.description = {
-        "settings": {
-            "target": target.fingerprint,
+    folder = RunFolder(path)
+
+    def settings(fingerprint: str, heads: Sequence[Sequence[int]]) -> dict[str, Any]:
+        return {
+            "target": fingerprint,
             "text": corpus.fingerprint,
             "domains": list(corpus.names),
             "held_out": list(corpus.held_out),
@@ -138,9 +133,29 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
             "max_tokens": args.max_tokens,
             "library_size": args.library_size,
             "evaluations": args.evaluations or EVALUATIONS_PER_HEAD * len(heads),
+            "focus": None,
             "annotator": annotator.version if annotator else None,
             **(extra or {}),
-        },
+        }
+
+    # What can be told without the model is told before it is loaded, which takes a while.
+    early = early_heads(args.heads, locate(args.target), path)
+    if folder.exists():
+        known = folder.description()["settings"]
+        folder.growth(settings(known["target"], early or known["heads"]))
+    output.note(f"{args.target}: loading the model")
+    target = load_target(args.target, args.device)
+    heads = parse_heads(args.heads, target.layers, target.heads, path)
+    notes = [*corpus.notes, *target.notes, *unserved(target)]
+    prepared, domains = {}, {}
+    for split in SPLITS:
+        prepared[split], domains[split], more = prepare_domains(
+            target, corpus.texts[split], corpus.domains[split], args.max_tokens, annotator
+        )
+        notes += [f"{split}: {line}" for line in more]
+    session = Session(folder, args.device, loaded=target)
+    session.description = {
+        "settings": settings(target.fingerprint, heads),
         "names": {
             "target": _portable(args.target),
             "text": _portable(given[0].spec) if len(given) == 1 else ", ".join(corpus.names),
@@ -151,7 +166,10 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
         "versions": versions(),
         "notes": notes,
     }
-    session.folder.start(session.description)
+    added = session.folder.start(session.description)
+    session.description = session.folder.description()
+    if added:
+        output.note(f"{path}: goes on from what is there, with {', '.join(added)}")
     for line in notes:
         output.note(line)
     for split in SPLITS:

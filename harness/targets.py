@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import json
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext, redirect_stderr
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from dsl.text import Text
     from harness.annotate import Annotator
 
-HEADS = re.compile(r"L(\d+)(?:H(\d+))?", re.IGNORECASE)
 MIN_TOKENS = 3  # a shorter text has no attention worth explaining
 VOLATILE = {"_name_or_path", "transformers_version", "dtype", "torch_dtype", "use_cache"}  # say nothing of the model
 
@@ -149,30 +147,6 @@ def prepare_domains(
     if annotator is not None:
         texts = list(annotate(texts, annotator))
     return tuple(replace(text, embeddings=target.embed(text.ids)) for text in texts), names, notes
-
-
-def parse_heads(spec: str, layers: int, heads: int) -> tuple[tuple[int, int], ...]:
-    """(layer, head) pairs in ascending order from "all", "L2" (a whole layer), "L2H3", or several with commas between.
-
-    Raises UsageError for a head that does not exist.
-
-    >>> parse_heads("L1, L0H1", layers=2, heads=2)
-    ((0, 1), (1, 0), (1, 1))
-    """
-    chosen: set[tuple[int, int]] = set()
-    for part in spec.split(","):
-        match = HEADS.fullmatch(part.strip())
-        if part.strip().lower() == "all":
-            chosen.update((layer, head) for layer in range(layers) for head in range(heads))
-        elif not match:
-            raise UsageError(f'head "{part.strip()}": expected all, L2 (a layer) or L2H3 (a head)')
-        else:
-            layer = int(match[1])
-            wanted = range(heads) if match[2] is None else [int(match[2])]
-            if layer >= layers or max(wanted) >= heads:
-                raise UsageError(f"no head {part.strip()}: the model has L0H0 to L{layers - 1}H{heads - 1}")
-            chosen.update((layer, head) for head in wanted)
-    return tuple(sorted(chosen))
 
 
 @contextlib.contextmanager

@@ -40,6 +40,8 @@ class Plan:
     max_rules: int = 12
     library_size: int = 16
     proposers: tuple[str, ...] = ("library", "grammar")  # beside them the LLM, where one is asked
+    round: int = 0  # how often the run went on with more; each round draws other random numbers
+    focus: tuple[int, ...] = ()  # heads for which alone this round goes on; empty: all
 
 
 @dataclass
@@ -59,6 +61,7 @@ class Campaign:
     _best: dict[int, float] = field(default_factory=dict)
     spent: dict[str, float] = field(default_factory=dict)  # seconds by phase
     figures: dict[str, float] = field(default_factory=dict)  # for the progress report
+    interrupted: bool = False  # by Ctrl-C
 
     def __post_init__(self) -> None:
         self.begun = self.clock()
@@ -67,7 +70,6 @@ class Campaign:
     def run(self, names: dict[str, Any]) -> bool:
         """All phases. The outcome, after `names`, goes to result.json, or to partial.json if the run is cut short."""
         plan = self.plan
-        interrupted = False
         try:
             if set(plan.proposers) & {"library", "grammar"}:
                 self._phase("heads", [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads])
@@ -78,15 +80,17 @@ class Campaign:
                 reason = "give the run more time" if self._late() else self.proposer and self.proposer.verdict()
                 raise ValueError(f"no program was found: {reason or 'no proposer had one'}")
             starts = {h: units.starts(pool, iou, h, column) for column, h in enumerate(plan.heads)}
+            if plan.focus:
+                starts = {h: starts[h] for h in plan.focus}
             self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, **s}) for h, s in starts.items()])
             pool, iou = self._scores(*finish.PHASES[:-1])
             groups = units.groups(pool, iou, plan.heads, (max(1, plan.library_size // 2), plan.library_size))
             self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
         except KeyboardInterrupt:
-            interrupted = True  # what is there is worth finishing; a second Ctrl-C ends at once
+            self.interrupted = True  # what is there is worth finishing; a second Ctrl-C ends at once
         started = self.clock()
         self.report("finish", 0, 1, self.figures)
-        complete = not interrupted and not self._late()
+        complete = not self.interrupted and not self._late()
         outcome = {**names, **finish.outcome(self.folder, plan, self.executor, self.scores)}
         if self.proposer is not None:
             outcome["llm"] = {**self.proposer.summary(), "verdict": self.proposer.verdict()}

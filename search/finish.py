@@ -30,12 +30,15 @@ class Pool:
 
 
 def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, dict[str, int]]:
-    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were."""
+    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were.
+
+    Of the other phases those of earlier rounds.
+    """
     known: dict[str, tuple[str, str, tuple[int, ...]]] = {}
     counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
-    for phase in phases:
-        for path in sorted((folder.path / "units" / phase).glob("*.json"), key=lambda p: int(p.stem)):
-            unit = folder.read(f"units/{phase}/{path.name}")
+    for phase in PHASES:
+        for name in folder.units(phase, current=phase in phases):
+            unit = folder.read(name)
             for name in counts:
                 counts[name] += unit["counts"][name]
             for c in unit["candidates"]:

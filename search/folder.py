@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dsl.text import Text, from_data, to_data
+from search import continuation
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,17 +57,44 @@ class RunFolder:
         """Writes a JSON file atomically, keys in the order given."""
         write_atomically(self.path / name, (json.dumps(data, ensure_ascii=False, indent=1) + "\n").encode())
 
-    def start(self, description: dict[str, Any]) -> None:
-        """Begins the run, or goes on with it if the folder was begun with the same settings; refuses it otherwise."""
+    def start(self, description: dict[str, Any]) -> tuple[str, ...]:
+        """Begins the run, or goes on with it; returns what these settings add to those of the folder, in words.
+
+        Raises FolderError where they contradict them, or ask for less.
+        """
         description = json.loads(json.dumps({"format": FORMAT, **description}))
         if not self.exists():
-            if self.path.exists() and any(self.path.iterdir()):
+            if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
                 raise FolderError(f"{self.path}: not empty and not a run folder; name another folder with --out")
             self.write("run.json", description)
-            return
-        changed = difference(self.description()["settings"], description["settings"])
-        if changed:
-            raise FolderError(f"{self.path}: begun with other settings ({changed}); use the same ones, or another --out")
+            return ()
+        known = self.description()
+        more = self.growth(description["settings"])
+        if more.added:
+            earlier = known.get("earlier", [])
+            if more.again is not None:
+                earlier = [*earlier, known["settings"]]
+                continuation.archive(self.path, len(earlier), more.again)
+            self.write("run.json", {**description, "settings": more.settings, "earlier": earlier})
+            for name in ("result.json", "partial.json"):
+                (self.path / name).unlink(missing_ok=True)
+        return more.added
+
+    def growth(self, settings: dict[str, Any]) -> continuation.Growth:
+        """What these settings add to those of the folder. Raises FolderError where they contradict them, or ask for less."""
+        try:
+            return continuation.growth(self.description()["settings"], json.loads(json.dumps(settings)))
+        except continuation.Contradiction as error:
+            raise FolderError(f"{self.path}: begun with other settings ({error}); use the same ones, or another --out") from None
+
+    def units(self, phase: str, current: bool = True) -> list[str]:
+        """The names of the files of a phase's finished units: those of earlier rounds first, each round's by number.
+
+        current: with those of this round.
+        """
+        folders = [f"earlier/{n}/{phase}" for n in range(1, len(self.description().get("earlier", ())) + 1)]
+        found = [sorted((self.path / f).glob("*.json"), key=lambda p: int(p.stem)) for f in folders + [f"units/{phase}"] * current]
+        return [str(p.relative_to(self.path)) for files in found for p in files]
 
     def description(self) -> dict[str, Any]:
         """run.json, checked to be of this format."""
@@ -141,15 +169,24 @@ def difference(known: Any, wanted: Any, name: str = "") -> str:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replaces the file in one step. Raises OSError as the system does (full disk, no permission); nothing half-written stays."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Replaces the file in one step. Raises OSError as the system does, with the file's name (full disk, no permission).
+
+    Nothing half-written stays. What is no ordinary file (a pipe, a terminal, /dev/full) is written to as it is.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    special = path.exists() and not path.is_file()
     try:
-        with part.open("wb") as file:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with (path if special else part).open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+            if not special:
+                os.fsync(file.fileno())
+        if not special:
+            os.replace(part, path)
+    except BaseException as error:
+        if not special:
+            part.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from None
         raise

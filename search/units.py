@@ -71,7 +71,7 @@ def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
         found += [("library", "library", fit_constants(known[i], problem, [head])) for i in best]
         scored += len(known) + len(best)
     if "grammar" in plan["proposers"]:
-        rng = np.random.default_rng([plan["seed"], 1, head])
+        rng = np.random.default_rng([plan["seed"], plan["round"], 1, head])
         induced = induce(bank(path), [head], rng, plan["max_rules"], budget(plan))
         found += [("grammar", "grammar", c.program) for c in induced.candidates]
         scored += induced.evaluations
@@ -135,7 +135,7 @@ def share(
     found: list[Found] = [("share", root, fit_constants(parse(text), problem, heads)) for text, root in starts]
     most = min(budget(plan), budget(plan) * len(plan["heads"]) // (2 * groups)) - len(starts)
     if "grammar" in plan["proposers"]:
-        rng = np.random.default_rng([plan["seed"], 2, number])
+        rng = np.random.default_rng([plan["seed"], plan["round"], 2, number])
         induced = induce(bank(path), heads, rng, plan["max_rules"], most)
         more, scored = [("share", "grammar", c.program) for c in induced.candidates], induced.evaluations
     else:
@@ -152,7 +152,7 @@ def recombined(
     from dsl import parse
     from search.recombination import recombine
 
-    rng = np.random.default_rng([plan["seed"], *stream])
+    rng = np.random.default_rng([plan["seed"], plan["round"], *stream])
     made = recombine(masks(path), [parse(p) for p, _ in donors], heads, rng, plan["max_rules"], most)
     return [("recombination", donors[0][1], c.program) for c in made.candidates], made.evaluations
 
@@ -165,7 +165,7 @@ def descendants(
 
     from search.evolution import evolve
 
-    rng = np.random.default_rng([plan["seed"], *stream])
+    rng = np.random.default_rng([plan["seed"], plan["round"], *stream])
     problem = workspace.problem(path, "fit")
     children = min(CHILDREN, budget(plan) // EVALUATIONS_A_CHILD)
     evolved = evolve([p for _, _, p in parents], others, problem, head, rng, children, plan["max_rules"])

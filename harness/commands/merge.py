@@ -9,6 +9,7 @@ from typing import Any
 from harness import output
 from harness.cli import positive
 from harness.errors import UserError
+from search.finish import PHASES
 from search.folder import SPLITS, RunFolder, difference
 
 
@@ -69,11 +70,11 @@ def joined(descriptions: list[dict[str, Any]], names: list[str], library_size: i
 
 
 def copy_units(source: RunFolder, folder: RunFolder) -> None:
-    """Takes over the results of all units; those that are numbered rather than named by head are numbered on."""
-    for path in sorted(source.path.glob("units/*/*.json")):
-        phase, name = path.parent.name, path.name
-        data = source.read(f"units/{phase}/{name}")
-        if phase == "share":
-            taken = len(list((folder.path / "units" / phase).glob("*.json")))
-            name = f"{taken}.json"
-        folder.write(f"units/{phase}/{name}", data)
+    """Takes over the results of all units, those of earlier rounds too; a number that is taken becomes the next free one."""
+    for phase in PHASES:
+        for name in source.units(phase):
+            there = folder.path / "units" / phase
+            number = Path(name).stem
+            if (there / f"{number}.json").exists():
+                number = str(1 + max(int(p.stem) for p in there.glob("*.json")))
+            folder.write(f"units/{phase}/{number}.json", source.read(name))

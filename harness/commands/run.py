@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
-from harness.cli import natural, positive
+from harness.cli import INTERRUPTED, natural, positive
 from harness.domains import split_options, text_options
 from harness.errors import UsageError
+from harness.heads import HELP as HEADS_HELP
 from search.llm.options import add_options, llm_settings
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("target", nargs="?", default="demo", metavar="TARGET", help=TARGET_HELP)
     text_options(parser)
     split_options(parser)
-    parser.add_argument("--heads", default="all", help="all (default), L2, L2H3, or several with commas")
+    parser.add_argument("--heads", default="all", help=HEADS_HELP)
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
     parser.add_argument("--seed", type=natural, default=0, help="same seed, same result (default: 0)")
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
@@ -47,18 +48,31 @@ def arguments(parser: ArgumentParser) -> None:
 
 
 def main(args: Namespace) -> int:
+    from harness.lock import locked, refuse_held
+
+    started = time.monotonic()
+    path = Path(args.out or f"runs/{Path(args.target).name}")
+    refuse_held(path)
+    opened = _open_llm(args)
+    proposers = args.proposers or (PROPOSERS if opened else PROPOSERS[:2])
+    if ("llm" in proposers) != (opened is not None):
+        raise UsageError("--proposers llm and --llm MODEL need each other")
+    with locked(path):
+        try:
+            return _work(args, path, opened, proposers, started)
+        except KeyboardInterrupt:
+            output.note(f"interrupted; {kept(path)}")
+            return INTERRUPTED
+
+
+def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[str, ...], started: float) -> int:
+    """The run, alone in its folder."""
     from harness.progress import board
     from harness.session import begin_run
     from search.campaign import Campaign, Plan
     from search.executors import cores, executor, slots
     from search.warm import ensure_compiled
 
-    started = time.monotonic()
-    path = Path(args.out or f"runs/{Path(args.target).name}")
-    opened = _open_llm(args)
-    proposers = args.proposers or (PROPOSERS if opened else PROPOSERS[:2])
-    if ("llm" in proposers) != (opened is not None):
-        raise UsageError("--proposers llm and --llm MODEL need each other")
     session = begin_run(args, path, _extra(opened, proposers))
     session.release_model()  # the search has no use for it
     folder, settings = session.folder, session.settings
@@ -70,7 +84,16 @@ def main(args: Namespace) -> int:
         return _verdict(folder.read("result.json"))
     per_layer = session.description["model"]["heads"]
     rows = tuple(layer * per_layer + head for layer, head in settings["heads"])
-    plan = Plan(rows, settings["seed"], settings["evaluations"], library_size=settings["library_size"], proposers=tuple(proposers))
+    numbers = {tuple(h): row for h, row in zip(settings["heads"], rows, strict=True)}
+    plan = Plan(
+        rows,
+        settings["seed"],
+        settings["evaluations"],
+        library_size=settings["library_size"],
+        proposers=tuple(proposers),
+        round=len(session.description.get("earlier", ())),
+        focus=tuple(numbers[tuple(h)] for h in settings.get("focus") or ()),
+    )
     if args.llm_dry_run and opened is not None:
         return _dry_run(args, session, opened, rows)
     ensure_compiled(output.note)
@@ -87,11 +110,18 @@ def main(args: Namespace) -> int:
     phases = {name: round(known.get(name, 0.0) + phases.get(name, 0.0), 2) for name in {**known, **phases}}
     folder.write("timing.json", {"seconds": round(sum(phases.values()), 1), "phases": phases})
     if not complete:
-        output.note(f"stopped early; go on with the same command and --out {path}")
+        output.note(f"{'interrupted' if campaign.interrupted else 'stopped early'}; {kept(path)}")
     outcome = folder.read("result.json" if complete else "partial.json")
     _show(args, session, outcome)
     output.note(f"see more with: headscript show {path}, headscript report {path}")
-    return _verdict(outcome)
+    return INTERRUPTED if campaign.interrupted else _verdict(outcome)
+
+
+def kept(path: Path) -> str:
+    """What a run that was cut short has, and how to go on with it."""
+    units = len(list(path.glob("units/*/*.json")))
+    what = f"{output.plural(units, 'unit')} of work {'is' if units == 1 else 'are'} kept in {path}" if units else "no work is lost"
+    return f"{what}; go on with the same command and --out {path}"
 
 
 def _show(args: Namespace, session: Session, outcome: dict[str, Any]) -> None:

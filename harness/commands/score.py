@@ -52,8 +52,9 @@ def main(args: Namespace) -> int:
 def _run(args: Namespace, path: str) -> dict[str, Any]:
     """Each head with its own program, and with the library program it was given."""
     from dsl import parse
+    from harness.heads import parse_heads
     from harness.session import check_same, open_run, outcome_of
-    from harness.targets import load_target, parse_heads
+    from harness.targets import load_target
 
     session = open_run(path, args.device)
     outcome = outcome_of(session)
@@ -87,7 +88,8 @@ def _files(args: Namespace) -> dict[str, Any]:
     """Each head with the best of the given programs."""
     from dsl import LanguageError, parse
     from harness.commands.check import read
-    from harness.targets import load_target, parse_heads
+    from harness.heads import parse_heads
+    from harness.targets import load_target
 
     programs = []
     for name in args.what:

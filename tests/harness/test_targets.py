@@ -13,7 +13,8 @@ import transformers
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from harness.errors import UsageError, UserError
-from harness.targets import load_target, parse_heads, prepare
+from harness.heads import parse_heads
+from harness.targets import load_target, prepare
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 WORDS = [*"abcdefghijklmnopqrstuvwxyz", "the", "cat", "sat", "on", "mat", ".", ",", "and", "dog", "ran"]
