@@ -74,7 +74,7 @@ class Tokens(Reductions):
     def tokenizer_call(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
         kind, short = name.split(".", 1)
         if kind == "tokens":
-            return self.asked(short, args, keywords)
+            return self.tokenizer_method(short, args, keywords)
         if kind == "encoding":
             match short, args:
                 case "tokens", ([] | [0]):
@@ -90,7 +90,7 @@ class Tokens(Reductions):
             return self.refuse(f"the encoding's {short} has no counterpart")
         return self.ids_call(short, of, args)
 
-    def asked(self, short: str, args: list[Any], keywords: dict[str, Any]) -> Any:
+    def tokenizer_method(self, short: str, args: list[Any], keywords: dict[str, Any]) -> Any:
         """A call of the tokenizer or of one of its methods."""
         first = args[0] if args else keywords.get("text")
         if keywords.get("add_special_tokens", True) is False or (short == "encode" and len(args) > 1):
