@@ -82,7 +82,7 @@ def opened(args: Namespace, run: str | None = None) -> Iterator[Bench]:
             some = every[len(every) // (2 * FEW) :: max(1, len(every) // FEW)][:FEW]
             wanted = ",".join("L{}H{}".format(*h) for h in some)
         chosen = {"heads": wanted, "text": args.text or args.text_default}
-        settings = {**vars(args), **chosen, "annotator": None, "device": "cpu", "library_size": 16}
+        settings = {**vars(args), **chosen, "annotator": None, "concepts": None, "device": "cpu", "library_size": 16}
         session = begin_run(Namespace(**settings), Path(folder) / "run")
         yield _bench(session, "all")
 

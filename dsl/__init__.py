@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from dsl.errors import LanguageError
-from dsl.nodes import Program
+from dsl.nodes import Concept, Program
 from dsl.text import Text, Word
 
 if TYPE_CHECKING:
     from dsl.batch import Batch
     from dsl.canonical import simplify
     from dsl.evaluator import evaluate
-    from dsl.parser import parse, parse_expression
+    from dsl.parser import parse, parse_concepts, parse_expression
     from dsl.python import to_module, to_python
     from dsl.sentences import english
     from dsl.sizes import size
@@ -22,6 +22,7 @@ _LAZY = {
     "english": "dsl.sentences",
     "evaluate": "dsl.evaluator",
     "parse": "dsl.parser",
+    "parse_concepts": "dsl.parser",
     "parse_expression": "dsl.parser",
     "simplify": "dsl.canonical",
     "size": "dsl.sizes",
@@ -31,6 +32,7 @@ _LAZY = {
 
 __all__ = [
     "Batch",
+    "Concept",
     "LanguageError",
     "Program",
     "Text",
@@ -38,6 +40,7 @@ __all__ = [
     "english",
     "evaluate",
     "parse",
+    "parse_concepts",
     "parse_expression",
     "simplify",
     "size",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 
 from dsl.classes import NAMES
+from dsl.concepts import reads_too_much
 from dsl.errors import LanguageError
 from dsl.nodes import (
     BUILTIN_NAMES,
@@ -17,6 +18,7 @@ from dsl.nodes import (
     Bool,
     Call,
     Compare,
+    Concept,
     Expr,
     Find,
     IfElse,
@@ -33,6 +35,7 @@ from dsl.nodes import (
     Same,
     Statement,
     Str,
+    Use,
     walk,
 )
 from dsl.vocabulary import ALIASES, SAME_FEATURES, VOCABULARY, Sort
@@ -51,6 +54,22 @@ def check(program: Program) -> None:
     if sum(1 for _ in walk(program)) > MAX_NODES:
         raise LanguageError(f"the program has more than {MAX_NODES} parts")
     _check_statements(program.statements, NO_NAMES)
+    names = [c.name for c in program.concepts]
+    if twice := next((n for n in names if names.count(n) > 1), None):
+        raise LanguageError(f"the program uses two concepts that are called {twice!r}")
+
+
+def check_concept(concept: Concept) -> None:
+    """Raises LanguageError unless the definition is a guard of its parameters, which are positions."""
+    if sum(1 for _ in walk(concept.guard)) > MAX_NODES:
+        raise LanguageError(f"the concept {concept.name!r} has more than {MAX_NODES} parts", *(concept.at or (0, 0)))
+    scope: Scope = dict.fromkeys(concept.params, "number")
+    _want(concept.guard, "guard", scope, f"a guard as the meaning of {concept.name!r}")
+    name = reads_too_much(concept)
+    if name is not None:
+        place = next((x for x in walk(concept.guard) if str(x) == name), concept)
+        what = " and ".join(concept.params)
+        raise _error(f"the concept {concept.name!r} may read {what} and n, not {name}", place)  # type: ignore[arg-type]
 
 
 def check_expression(expression: Expr, scope: Scope = NO_NAMES) -> Sort:
@@ -99,6 +118,13 @@ def sort_of(node: Expr, scope: Scope = NO_NAMES) -> Sort:
             return "guard"
         case Call():
             return _call(node, scope)
+        case Use(concept, args):
+            count = len(concept.params)
+            if len(args) != count:
+                raise _error(f"{concept.name} takes {count} argument{'s' * (count != 1)}, not {len(args)}", node)
+            for i, arg in enumerate(args):
+                _want(arg, "number", scope, f"a position as argument {i + 1} of {concept.name!r}")
+            return "guard"
         case Neg(item):
             _want(item, "number", scope, "a number after '-'")
             return "number"
@@ -205,7 +231,7 @@ def _want(node: Expr, wanted: Sort, scope: Scope, said: str) -> None:
         raise _error(f"expected {said}, found {_SAID[sort]}", node)
 
 
-def _error(message: str, *nodes: Expr | Range | Statement) -> LanguageError:
+def _error(message: str, *nodes: Expr | Range | Statement | Concept) -> LanguageError:
     at = next((n.at for n in nodes if n.at is not None), None) or (0, 0)
     return LanguageError(message, *at)
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from dsl.concepts import NO_CONCEPTS, Concepts
 from dsl.errors import LanguageError
 
 MOST = 50  # faults that are reported of one text
@@ -31,7 +32,7 @@ class Piece:
     header: bool = False
 
 
-def faults(source: str) -> tuple[LanguageError, ...]:
+def faults(source: str, concepts: Concepts = NO_CONCEPTS) -> tuple[LanguageError, ...]:
     """Every fault of a program's text in the order of the text, at most MOST; empty for a program that `parse` takes.
 
     >>> [str(e) for e in faults("when zzzz(k) add 1\\nset 2\\nadd zebra")]
@@ -44,7 +45,7 @@ def faults(source: str) -> tuple[LanguageError, ...]:
     text, ended = source, False
     while len(found) < MOST:
         try:
-            parse(text)
+            parse(text, concepts)
             break
         except LanguageError as error:
             at = _offset(text, error.line, error.column)

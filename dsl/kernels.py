@@ -418,13 +418,13 @@ def _share(row, left, right, first, last, mask, given, masks, values, numbers): 
     how, v = given
     inside, outside, share, chosen = 0.0, 0.0, 0.0, 0
     for k in range(left, right):
-        x = np.float64(min(max(row[k], np.float32(0)), _TOP)) if row[k] == row[k] else 0.0
-        row[k] = x
+        row[k] = min(max(row[k], np.float32(0)), _TOP) if row[k] == row[k] else np.float32(0)
+        x = np.float64(row[k])
         if first <= k and k < last and (mask < 0 or masks[mask + k]):
             y = numbers[v + k] if how == COMPUTED else np.float64(values[v] if how == PER_ROW else values[v + k])
             if abs(y) < np.inf:
                 chosen += 1
-                share += np.float32(min(max(y, 0.0), 1.0))
+                share += np.float64(np.float32(min(max(y, 0.0), 1.0)))
                 inside += x
                 continue
         outside += x

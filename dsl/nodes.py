@@ -84,6 +84,28 @@ class Call(Node):
 
 
 @_node
+class Concept(Node):
+    """concept name(parameters) = guard. Besides its one or two parameters, which are positions, it reads n alone."""
+
+    name: str
+    params: tuple[str, ...]
+    guard: Expr
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
+class Use(Node):
+    """A concept of positions: its guard with these in place of the parameters; false where one is no position of the text.
+
+    It holds the definition itself, so that an expression means the same wherever it stands. `children` are the arguments alone.
+    """
+
+    concept: Concept
+    args: tuple[Expr, ...]
+    at: At = field(default=None, compare=False, repr=False)
+
+
+@_node
 class Same(Node):
     """same(feature): feature(q) == feature(k)."""
 
@@ -234,15 +256,23 @@ class Program(Node):
         """The leaf rules, however they are nested."""
         return tuple(_rules(self.statements))
 
+    @property
+    def concepts(self) -> tuple[Concept, ...]:
+        """The concepts it uses, directly or not: those that use no others first, then by name."""
+        known: tuple[Concept, ...] | None = self.__dict__.get("_concepts")
+        if known is None:
+            known = self.__dict__["_concepts"] = concepts_of(*self.statements)
+        return known
+
     def _repr_html_(self) -> str:
         from html import escape
 
         return f"<pre>{escape(str(self))}</pre>"
 
 
-Expr = Num | Str | Bool | Name | Call | Same | Neg | Binary | Compare | Member | Not | And | Or | IfElse | Find | Aggregate
+Expr = Num | Str | Bool | Name | Call | Use | Same | Neg | Binary | Compare | Member | Not | And | Or | IfElse | Find | Aggregate
 Statement = Rule | Block | Let
-AnyNode = Expr | Range | Statement | Program
+AnyNode = Expr | Range | Statement | Program | Concept
 
 Q, K, N, DIST, WEIGHT, ROW = (Name(n) for n in ("q", "k", "n", "dist", "weight", "row"))
 BUILTIN_NAMES = frozenset({"q", "k", "n", "dist", "weight", "row"})
@@ -262,7 +292,7 @@ def _rules(statements: tuple[Statement, ...]) -> Iterator[Rule]:
 @cache
 def _parts(kind: Any) -> tuple[str, ...]:
     """The fields of a node class that can hold nodes."""
-    return tuple(f.name for f in fields(kind) if f.compare and f.type not in ("str", "float", "bool"))
+    return tuple(f.name for f in fields(kind) if f.compare and f.type not in ("str", "float", "bool", "Concept"))
 
 
 def children(node: AnyNode) -> Iterator[AnyNode]:
@@ -318,6 +348,23 @@ def substitute(node: Any, values: dict[str, Any]) -> Any:
                 parts[part] = substitute(below, inner)
         return replace(node, **parts)
     return rebuild(node, lambda x: substitute(x, values))
+
+
+def concepts_of(*nodes: AnyNode) -> tuple[Concept, ...]:
+    """The concepts that the nodes use, directly or not: those that use no others first, then by name."""
+    levels: dict[Concept, int] = {}
+
+    def level(concept: Concept) -> int:
+        if concept not in levels:
+            used = [x.concept for x in walk(concept.guard) if isinstance(x, Use)]
+            levels[concept] = 1 + max(map(level, used), default=-1)
+        return levels[concept]
+
+    for node in nodes:
+        for x in walk(node):
+            if isinstance(x, Use):
+                level(x.concept)
+    return tuple(sorted(levels, key=lambda c: (levels[c], c.name, str(c))))
 
 
 def all_of(guards: Iterable[Expr]) -> Expr | None:

@@ -9,6 +9,7 @@ from json import loads
 from typing import Any
 
 from dsl.check import check, check_expression
+from dsl.concepts import NO_CONCEPTS, Concepts, define, resolved
 from dsl.errors import LanguageError
 from dsl.nodes import (
     BUILTIN_NAMES,
@@ -20,6 +21,7 @@ from dsl.nodes import (
     Bool,
     Call,
     Compare,
+    Concept,
     Expr,
     Find,
     IfElse,
@@ -43,7 +45,7 @@ from dsl.vocabulary import ALIASES, VOCABULARY
 MAX_CHARACTERS = 200_000
 MAX_DEPTH = 150  # levels of the tree; deeper texts are refused before anything recursive sees them
 QUANTIFIERS = ("first", "last", "nearest", "count", "any", "all", "sum", "min", "max")
-KEYWORDS = frozenset({"when", "else", "let", "if", "and", "or", "not", "in", "true", "false", *OPERATIONS})
+KEYWORDS = frozenset({"when", "else", "let", "if", "and", "or", "not", "in", "true", "false", "concept", *OPERATIONS})
 
 _EXPECTED = {
     "NUMBER": "a number",
@@ -63,20 +65,39 @@ _EXPECTED = {
     "ELSE": "'else'",
     "WHEN": "'when'",
     "LET": "'let'",
+    "CONCEPT": "'concept'",
     "$END": "the end of the program",
 }
 
 
-def parse(source: str) -> Program:
-    """The program written in `source`, checked. Raises LanguageError with line and column."""
-    program = Program(_statements(_tree(source, "start").children))
-    check(program)
+def parse(source: str, concepts: Concepts = NO_CONCEPTS) -> Program:
+    """The program written in `source`, checked; it may use these concepts and define others.
+
+    Raises LanguageError with line and column.
+    """
+    program, _ = parse_with_concepts(source, concepts)
     return program
 
 
-def parse_expression(source: str) -> Expr:
+def parse_with_concepts(source: str, concepts: Concepts = NO_CONCEPTS) -> tuple[Program, dict[str, Concept]]:
+    """The program, and the concepts that its text defines, used or not."""
+    trees = _tree(source, "start").children
+    count = sum(t.data == "concept" for t in trees)
+    own = define(map(_concept, trees[:count]), concepts)
+    statements = Program(_statements(trees[count:]))
+    program = resolved(statements, {**concepts, **own})
+    check(program)
+    return program, own
+
+
+def parse_concepts(source: str) -> dict[str, Concept]:
+    """The concepts of a file that holds nothing else, in its order, checked. Raises LanguageError with line and column."""
+    return define(map(_concept, _tree(source, "concepts").children))
+
+
+def parse_expression(source: str, concepts: Concepts = NO_CONCEPTS) -> Expr:
     """One expression over q and k, checked: `parse_expression('dist == 1')`."""
-    expression = _expr(_tree(source, "expr"))
+    expression = resolved(_expr(_tree(source, "expr")), concepts)
     check_expression(expression)
     return expression
 
@@ -86,7 +107,7 @@ def _lark() -> Any:
     from lark import Lark
 
     grammar = files("grammars").joinpath("pattern.lark").read_text(encoding="utf-8")
-    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True, start=["start", "expr"])
+    return Lark(grammar, parser="lalr", propagate_positions=True, maybe_placeholders=True, start=["start", "concepts", "expr"])
 
 
 def _tree(source: str, start: str) -> Any:
@@ -139,6 +160,11 @@ def _at(tree: Any) -> tuple[int, int] | None:
 
 def _fail(message: str, tree: Any) -> LanguageError:
     return LanguageError(message, *(_at(tree) or (0, 0)))
+
+
+def _concept(tree: Any) -> Concept:
+    name, params, guard = tree.children
+    return Concept(str(name), tuple(map(str, params.children)), _expr(guard), at=_at(tree))
 
 
 def _statements(trees: list[Any]) -> tuple[Statement, ...]:

@@ -11,6 +11,7 @@ from dsl.nodes import (
     Bool,
     Call,
     Compare,
+    Concept,
     Expr,
     Find,
     IfElse,
@@ -25,6 +26,7 @@ from dsl.nodes import (
     Range,
     Same,
     Str,
+    Use,
     free_names,
 )
 from dsl.printer import number
@@ -76,8 +78,13 @@ def relative(part: Expr, me: Expr, who: str) -> str | None:
         case Or(items):
             several = [relative(i, me, who) for i in items]
             return listed([s for s in several if s], "or") if all(several) else None
+        case Use(concept, (x,)) if x == me:
+            return f"{who} is {a_concept(concept)}"
         case Call(name, (first, *rest)) if first == me and VOCABULARY[name].result == "guard":
             return _template(name, who, rest)
+        case Compare("==" | "!=" as op, Call("text", (x,)), Call("text", (y,))) if me in (x, y):
+            has = "has" if op == "==" else "does not have"
+            return f"{who} {has} the text of {position(y if x == me else x)}"
         case Compare("==" | "!=" as op, Call("text", (x,)), Str(value)) if x == me:
             return f"{who} {COMPARED[op]} {_quoted(value)}"
         case Member(Call("text", (x,)), values) if x == me:
@@ -136,12 +143,18 @@ def clause(guard: Expr) -> str:
             template = VOCABULARY[feature].english
             what = template[4:-7] if template.startswith("the ") and template.endswith(" of {0}") else feature
             return f"the query and the key are alike in {what}" if template.startswith("{0} ") else f"the {what} is the same"
+        case Compare("==" | "!=" as op, Call("text", (x,)), Call("text", (y,))):
+            return f"{position(x)} {'has' if op == '==' else 'does not have'} the text of {position(y)}"
         case Compare(op, left, right):
             return f"{noun_of(left)} {COMPARED[op]} {noun_of(right)}"
         case Member(item, values):
             return f"{noun_of(item)} is {listed([_quoted(v) for v in values], 'or')}"
         case Call(name, (first, *rest)) if VOCABULARY[name].result == "guard":
             return _template(name, _argument(name, first), rest)
+        case Use(concept, (x,)):
+            return f"{position(x)} is {a_concept(concept)}"
+        case Use(concept, args):
+            return f"{listed([position(x) for x in args])} are {concept.name.replace('_', ' ')}"
         case Aggregate("any", over, inner):
             return f"there is {_element(over, inner, 'a')}"
         case Aggregate("all", over, inner):
@@ -208,6 +221,11 @@ def noun_of(node: Expr) -> str:
             what = {"sum": "sum", "min": "smallest", "max": "greatest"}[kind]
             return f"the {what} of {noun_of(value)} over each {_element(over, guard, '')[1:]} ({over.var})"
     return clause(node)
+
+
+def a_concept(concept: Concept) -> str:
+    """A concept's name as a noun."""
+    return ("an " if concept.name[0] in "aeiouAEIOU" else "a ") + concept.name.replace("_", " ")
 
 
 def steps(node: Expr, said: Callable[[Expr], str]) -> str:

@@ -13,6 +13,7 @@ from dsl.nodes import (
     Bool,
     Call,
     Compare,
+    Concept,
     Expr,
     Find,
     IfElse,
@@ -29,6 +30,7 @@ from dsl.nodes import (
     Same,
     Statement,
     Str,
+    Use,
     free_names,
 )
 
@@ -41,13 +43,20 @@ INDENT = "    "
 def text(node: AnyNode) -> str:
     """The node as text; programs and blocks take several lines, without a newline at the end."""
     match node:
-        case Program(statements):
-            return "\n".join(_lines(statements, ""))
+        case Program():
+            return "\n".join([*map(text, node.concepts), *_lines(node.statements, "")])
+        case Concept(name, params, guard):
+            return f"concept {name}({', '.join(params)}) = {_expr(guard, _IF)}"
         case Rule() | Block() | Let():
             return "\n".join(_lines((node,), ""))
         case Range():
             return _range(node)
     return _expr(node, _IF)
+
+
+def statements_text(program: Program) -> str:
+    """A program without the definitions of the concepts that it uses."""
+    return "\n".join(_lines(program.statements, ""))
 
 
 def number(value: float) -> str:
@@ -99,6 +108,8 @@ def _written(node: Expr) -> tuple[int, str]:
             return _ATOM, name
         case Call(name, args):
             return _ATOM, f"{name}({', '.join(_expr(a, _IF) for a in args)})"
+        case Use(concept, args):
+            return _ATOM, f"{concept.name}({', '.join(_expr(a, _IF) for a in args)})"
         case Same(feature):
             return _ATOM, f"same({feature})"
         case Neg(item):

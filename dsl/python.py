@@ -132,6 +132,7 @@ class _Code(Writer):
             cut = ("    if word_starts:\n        return word_starts[int(p)]\n", "special_tokens[int(p)] if special_tokens else ")
             for text in cut:
                 texts = [t.replace(text, "") for t in texts]
+        texts += self.concepts.values()
         lines = [""] + [line for t in texts for line in (t, "")] if texts else []
         if any("nan" in t for t in texts) or "nan" in names:
             lines.insert(0, 'nan = float("nan")')

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dsl.canonical.binders import rename
 from dsl.canonical.estimates import bounds, is_in_text, may_be_missing
 from dsl.canonical.facts import BEFORE, NO_FACTS, WAS, Facts, positions, sort
 from dsl.canonical.linear import linear
+from dsl.concepts import body, places
 from dsl.nodes import (
     DIST,
     TRUE,
@@ -16,6 +18,7 @@ from dsl.nodes import (
     Bool,
     Call,
     Compare,
+    Concept,
     Expr,
     Find,
     IfElse,
@@ -30,9 +33,10 @@ from dsl.nodes import (
     Range,
     Same,
     Str,
+    Use,
     walk,
 )
-from dsl.python_helpers import HELPERS
+from dsl.python_helpers import ATTRIBUTES, HELPERS
 from dsl.vocabulary import VOCABULARY
 
 NAMES = {"q": "i", "k": "j", "n": "n", "dist": "i - j", "weight": "weights[i, j]", "row": "rows[i]"}
@@ -47,6 +51,7 @@ class Writer:
 
     spacy: bool
     used: set[str] = field(default_factory=set)
+    concepts: dict[str, str] = field(default_factory=dict)  # functions for concepts, in the order of their definition
     facts: Facts = NO_FACTS  # what the `if` around the expression says
 
     def missing(self, node: Expr) -> bool:
@@ -74,6 +79,8 @@ class Writer:
                 return _SUM if name == "dist" else _ATOM, NAMES.get(name, kept)
             case Same(feature):
                 return self.same(feature)
+            case Use(concept, args):
+                return _ATOM, f"{self.define(concept)}({', '.join(self.expr(a) for a in args)})"
             case Neg(item):
                 return _SIGN, f"-{self.expr(item, _SIGN)}"
             case Binary(op, left, right):
@@ -103,6 +110,20 @@ class Writer:
             case Call():
                 return self.call(node)
         raise TypeError(f"not an expression: {node!r}")
+
+    def define(self, concept: Concept) -> str:
+        """The name of a function for a concept, which is written down once."""
+        name = f"is_{concept.name}" if f"is_{concept.name}" not in ATTRIBUTES else f"is_{concept.name}_here"
+        if name not in self.concepts:
+            known, self.facts = self.facts, NO_FACTS
+            held = self.expr(rename(body(concept)))
+            self.facts = known
+            names = [NAMES[p.name] for p in places(concept)]
+            self.used.add("inside")
+            lines = [f"def {name}({', '.join(names)}):", f"    if not ({' and '.join(f'inside({x})' for x in names)}):"]
+            lines += ["        return False", *(f"    {x} = int({x})" for x in names), f"    return {held}"]
+            self.concepts[name] = "\n".join(lines)
+        return name
 
     def same(self, feature: str) -> tuple[int, str]:
         left, right = Call(feature, (Q,)), Call(feature, (K,))

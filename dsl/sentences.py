@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dsl.canonical.binders import rename
 from dsl.canonical.expressions import simplified
 from dsl.canonical.layout import shown
+from dsl.concepts import body
 from dsl.nodes import (
     And,
     Binary,
@@ -17,6 +18,7 @@ from dsl.nodes import (
     Bool,
     Call,
     Compare,
+    Concept,
     Expr,
     Find,
     IfElse,
@@ -35,13 +37,25 @@ from dsl.nodes import (
     free_names,
     substitute,
 )
-from dsl.phrases import clause, listed, noun_of, percent, position, relative, steps
+from dsl.phrases import a_concept, clause, listed, noun_of, percent, position, relative, steps
 from dsl.printer import number
 
 
 def english(program: Program) -> list[str]:
     """One sentence per leaf rule, in the program's order."""
     return [_sentence(rule, guard) for rule, guard in _rules(program.statements, (), {})]
+
+
+def definition(concept: Concept) -> str:
+    """What a concept means, in one sentence."""
+    guard = shown(simplified(rename(body(concept))))
+    name = a_concept(concept)
+    if len(concept.params) == 2:
+        return f"A query and a key are {concept.name.replace('_', ' ')} if {clause(guard)}."
+    said = [relative(part, K, "it") for part in _parts(guard)]
+    if said and all(said):
+        return f"A token is {name} if {listed([s for s in said if s])}."
+    return f"A token, the key, is {name} if {clause(guard)}."
 
 
 def _rules(statements: tuple[Statement, ...], path: tuple[Expr, ...], names: dict[str, Expr]) -> Iterator[tuple[Rule, list[Expr]]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from dsl.nodes import AnyNode
+from dsl.nodes import AnyNode, Program
+from dsl.printer import statements_text
 
 # What the lexer of grammars/pattern.lark yields one token for. Strings first: they may hold anything.
 _TOKEN = re.compile(
@@ -23,9 +24,9 @@ def size(program: AnyNode) -> int:
     """The number of tokens of the program's text: words, numbers, operators, brackets, commas and strings count one each.
 
     The sign before a number is an operator of its own. Two ways of writing one program have one size in canonical form only
-    (`dsl.simplify`).
+    (`dsl.simplify`). A concept counts one where it is used, whatever its definition says; the definition is measured for itself.
     """
-    return size_of_text(str(program))
+    return size_of_text(statements_text(program) if isinstance(program, Program) else str(program))
 
 
 def size_of_text(text: str) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 
 from dsl.batch import MISSING, Batch, indices
 from dsl.check import Scope
+from dsl.concepts import body, places
 from dsl.nodes import (
     Aggregate,
     And,
@@ -36,6 +37,7 @@ from dsl.nodes import (
     Q,
     Same,
     Str,
+    Use,
     free_names,
     substitute,
 )
@@ -135,6 +137,8 @@ class State:
                 return self.value(Compare("==", Call(feature, (Q,)), Call(feature, (K,))))
             case Call():
                 return self._call(node)
+            case Use():
+                return self._use(node)
             case Neg(item):
                 return -self.value(item)
             case Binary("**", left, right):
@@ -245,6 +249,21 @@ class State:
                 return np.where(inside & (rows < lengths) & (columns < lengths), picked, np.nan)
         raise TypeError(f"{node.name} has no evaluator")
 
+    def _use(self, node: Use) -> np.ndarray:
+        """A definition is evaluated once for all positions (or pairs) of the batch, and looked up."""
+        batch, args = self.batch, node.args
+        held = State(batch).value(body(node.concept))
+        if args == places(node.concept):
+            return held
+        size, within = batch.size, batch.valid
+        index = [indices(self.value(a), size) for a in args]
+        if len(args) == 1:
+            return self.pick(np.broadcast_to(held, (len(batch), 1, size))[:, 0] & within, index[0], "guard")
+        table = np.broadcast_to(held, (len(batch), size, size)) & within[:, :, None] & within[:, None, :]
+        rows, columns = index
+        picked = table[np.arange(len(table)).reshape(-1, 1, 1), np.maximum(rows, 0), np.maximum(columns, 0)]
+        return picked & (rows >= 0) & (columns >= 0)
+
     def as_text(self, node: Expr) -> np.ndarray:
         """Codes of a text, of a position's token, or of a word's text."""
         sort = kind_of(node, self.sorts)
@@ -346,7 +365,7 @@ def kind_of(node: Expr, sorts: Scope) -> Sort:
             return sorts.get(name, "number")
         case Str():
             return "text"
-        case Bool() | Same() | Compare() | Member() | Not() | And() | Or():
+        case Bool() | Same() | Compare() | Member() | Not() | And() | Or() | Use():
             return "guard"
         case Call("default", args):
             return kind_of(args[0], sorts)

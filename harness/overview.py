@@ -52,7 +52,8 @@ def _library(outcome: dict[str, Any]) -> str:
 
 
 def _one_line(program: str) -> str:
-    return "; ".join(line.strip() for line in program.splitlines()).replace("{; ", "{ ").replace("; }", " }")
+    lines = [line.strip() for line in program.splitlines() if not line.startswith("concept ")]
+    return "; ".join(lines).replace("{; ", "{ ").replace("; }", " }")
 
 
 def _means(outcome: dict[str, Any]) -> str:

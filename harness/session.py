@@ -111,12 +111,14 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
     where something cannot be used.
     """
     from harness.annotate import load_annotator
+    from harness.concepts import read_concepts
     from harness.domains import load_corpus, sources
     from harness.heads import early_heads, parse_heads
     from harness.locate import locate
     from harness.targets import load_target, prepare_domains
 
     check_writable(path)
+    concepts = read_concepts(args.concepts)
     given = sources(args.text, args.column, args.target)
     corpus = load_corpus(given, args.seed, args.max_texts, args.hold_out)
     annotator = load_annotator(args.annotator) if args.annotator else None
@@ -135,6 +137,7 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
             "evaluations": args.evaluations or EVALUATIONS_PER_HEAD * len(heads),
             "focus": None,
             "annotator": annotator.version if annotator else None,
+            **({"concepts": {name: str(concept) for name, concept in concepts.items()}} if concepts else {}),
             **(extra or {}),
         }
 

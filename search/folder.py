@@ -15,8 +15,11 @@ from search import continuation
 if TYPE_CHECKING:
     import numpy as np
 
+    from dsl import Concept
+
 FORMAT = 2  # of the folder; another one is refused
 SPLITS = ("fit", "select", "test")
+CONCEPTS = "concepts.pattern"
 
 
 class FolderError(ValueError):
@@ -28,6 +31,7 @@ class RunFolder:
     """Paths and files of one run.
 
     run.json         format, settings, versions, target, texts
+    concepts.pattern the concepts that the run was given, if any; a copy to edit and give to another run
     texts/           the texts of each split as the target reads them, the domain of each, and their token similarities
     units/           results of finished units of work, one file each
     result.json      the outcome (heads, library, curve); the same bytes for the same settings
@@ -67,6 +71,8 @@ class RunFolder:
             if self.path.exists() and any(p.name != ".lock" for p in self.path.iterdir()):
                 raise FolderError(f"{self.path}: not empty and not a run folder; name another folder with --out")
             self.write("run.json", description)
+            if lines := description["settings"].get("concepts"):
+                write_atomically(self.path / CONCEPTS, "".join(f"{line}\n" for line in lines.values()).encode())
             return ()
         known = self.description()
         more = self.growth(description["settings"])
@@ -106,6 +112,12 @@ class RunFolder:
             age = "an older" if isinstance(found, int) and found < FORMAT else "another"
             raise FolderError(f"{self.path}: made by {age} version; run again with another --out")
         return known
+
+    def concepts(self) -> dict[str, Concept]:
+        """The concepts that the run was given, by name: as they were then, whatever has become of the copy in the folder."""
+        from dsl import parse_concepts
+
+        return parse_concepts("\n".join(self.description()["settings"].get("concepts", {}).values()))
 
     def write_array(self, name: str, array: np.ndarray) -> None:
         """Writes an array as float32 atomically, in numpy's format."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dsl.canonical.binders import rename
+from dsl.canonical.concepts import settled
 from dsl.canonical.expressions import simplified
 from dsl.canonical.flatten import flatten
 from dsl.canonical.layout import laid_out, shown
@@ -24,7 +25,7 @@ __all__ = ["simplified", "simplify"]
 @lru_cache(maxsize=1 << 13)
 def simplify(program: Program) -> Program:
     """The canonical form of a checked program: same meaning (numbers up to rounding), deterministic, idempotent."""
-    seen = [program]
+    seen = [settled(program)]
     while len(seen) <= MOST_ROUNDS:
         new = _once(seen[-1])
         if new == seen[-1]:

@@ -35,6 +35,7 @@ from dsl.nodes import (
     Q,
     Same,
     Str,
+    Use,
 )
 from dsl.vocabulary import VOCABULARY
 
@@ -86,6 +87,10 @@ def _simplified(node: Expr, facts: Facts, exact: bool) -> Expr:
             return aggregate(node, facts, simplified)
         case Call():
             return _call(node, facts, exact)
+        case Use(concept, args):
+            found = Use(concept, tuple(_place(_simplified(a, facts, True), facts) for a in args))
+            known = False if any(is_missing(a) for a in found.args) else decide(found, facts)
+            return found if known is None else Bool(known)
     raise TypeError(f"not an expression: {node!r}")
 
 

@@ -28,6 +28,7 @@ from dsl.nodes import (
     Q,
     Same,
     Str,
+    Use,
     free_names,
 )
 from dsl.vocabulary import VOCABULARY, Sort
@@ -40,7 +41,7 @@ def sort(node: Expr) -> Sort:
     match node:
         case Str():
             return "text"
-        case Bool() | Same() | Compare() | Member() | Not() | And() | Or():
+        case Bool() | Same() | Compare() | Member() | Not() | And() | Or() | Use():
             return "guard"
         case Name(name):
             return "word" if is_word(name) else "guard" if name.startswith(WAS) else "number"
@@ -66,6 +67,8 @@ def needed(node: Expr) -> frozenset[Expr]:
         case Same(feature):
             parts = [Call(feature, (Q,)), Call(feature, (K,))]
             return frozenset().union(parts, *(needed(p) for p in parts)) if sort(parts[0]) != "guard" else frozenset()
+        case Use(_, args):
+            return frozenset(args).union(*(needed(a) for a in args), (Call("text", (a,)) for a in args))
         case Call("exists", (item,)):
             return needed(item) | {item}
         case Call("default", _):

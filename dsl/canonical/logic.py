@@ -10,7 +10,7 @@ from dsl.canonical.facts import NO_FACTS, Facts, hull, needed, sort, values_of
 from dsl.canonical.intervals import differences, union
 from dsl.canonical.order import key, size, sorted_items
 from dsl.canonical.strings import keeps
-from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Call, Compare, Expr, Member, Not, Or, Same, Str
+from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Call, Compare, Expr, Member, Not, Or, Same, Str, Use
 
 Again = Callable[[Expr, Facts], Expr]  # simplifies an expression where the facts hold
 MOST_ROUNDS = 4
@@ -41,7 +41,7 @@ def parts(guard: Expr) -> tuple[Expr, ...]:
 
 
 def is_atom(guard: Expr) -> bool:
-    return isinstance(guard, Compare | Member | Call | Same) or (isinstance(guard, Not) and is_atom(guard.item))
+    return isinstance(guard, Compare | Member | Call | Same | Use) or (isinstance(guard, Not) and is_atom(guard.item))
 
 
 def conjunction(items: Iterable[Expr], facts: Facts, again: Again | None) -> Expr:

@@ -28,6 +28,7 @@ from dsl.nodes import (
     Same,
     Statement,
     Str,
+    Use,
     free_names,
     rebuild,
     walk,
@@ -144,6 +145,8 @@ def _topic(node: AnyNode) -> str:
                 return values[0].lower()
             case Same(feature):
                 return f"same_{feature}"
+            case Use(concept, _):
+                return concept.name
             case Call(name, _):
                 return "token" if name == "text" else name
     return "place"

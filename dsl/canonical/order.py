@@ -21,6 +21,7 @@ from dsl.nodes import (
     Range,
     Same,
     Str,
+    Use,
     free_names,
 )
 from dsl.printer import number
@@ -63,6 +64,8 @@ def _key(node: Expr | Range) -> str:
             return name
         case Call(name, args):
             return f"{name}({', '.join(key(a) for a in args)})"
+        case Use(concept, args):
+            return f"{concept.name}({', '.join(key(a) for a in args)})"
         case Same(feature):
             return f"same({feature})"
         case Neg(item):

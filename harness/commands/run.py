@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.cli import INTERRUPTED, natural, positive
+from harness.concepts import concepts_option
 from harness.domains import split_options, text_options
 from harness.errors import UsageError
 from harness.heads import HELP as HEADS_HELP
@@ -40,6 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")
     parser.add_argument("--max-tokens", type=positive(), default=96, help="texts are cut at so many tokens (default: 96)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for reading the model")
+    concepts_option(parser, "the search may use them")
     parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline, by name or folder")
     parser.add_argument(
         "--proposers", type=_proposers, metavar="NAMES", help="who proposes: library, grammar, llm (default: all; llm needs --llm)"

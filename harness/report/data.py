@@ -123,7 +123,7 @@ def _texts(session: Session, programs: Programs, heads: Sequence[tuple[int, int]
 
 
 def described(program: str) -> dict[str, Any]:
-    """A program line by line: its lines, the leaf rule that stands on each (None: a block or a name), English per rule."""
+    """A program line by line: its lines, the leaf rule that stands on each (None: none does), English per rule."""
     from dsl import english, parse
 
     lines = program.splitlines()
@@ -131,12 +131,12 @@ def described(program: str) -> dict[str, Any]:
 
 
 def rule_of(lines: Sequence[str]) -> list[int | None]:
-    """The number of the leaf rule on each line of a printed program: one rule to a line, beside blocks and names."""
+    """The number of the leaf rule on each line of a printed program: one rule to a line, beside blocks, names and concepts."""
     numbers: list[int | None] = []
     count = 0
     for line in lines:
         bare = line.strip()
-        if bare.startswith(("let ", "}")) or bare.endswith("{"):
+        if bare.startswith(("let ", "concept ", "}")) or bare.endswith("{"):
             numbers.append(None)
         else:
             numbers.append(count)

@@ -33,6 +33,7 @@ from dsl.nodes import (
     Rule,
     Same,
     Str,
+    Use,
 )
 from dsl.text import Text
 from dsl.vocabulary import VOCABULARY
@@ -147,16 +148,22 @@ def value(node: Any, scope: dict[str, Any], weights: np.ndarray, text: Text) -> 
         case Num(x) | Str(x) | Bool(x):
             return x
         case Name(name):
+            if name == "n":
+                return float(len(text))
+            if name not in ("dist", "weight", "row"):
+                return scope[name]
             q, k = int(scope["q"]), int(scope["k"])
-            known = {"n": float(len(text)), "dist": float(q - k), "weight": float(weights[q, k])}
-            if name == "row":
-                return float(weights[q].sum(dtype=np.float64))
-            return known[name] if name in known else scope[name]
+            return {"dist": float(q - k), "weight": float(weights[q, k]), "row": float(weights[q].sum(dtype=np.float64))}[name]
         case Same(feature):
             a, b = of(Call(feature, (Name("q"),))), of(Call(feature, (Name("k"),)))
             return a is not None and b is not None and a == b
         case Call(name, args):
             return call(name, [of(a) for a in args], weights, text)
+        case Use(concept, args):
+            given = [position(of(a), text) for a in args]
+            if any(p is None for p in given):
+                return False
+            return value(concept.guard, dict(zip(concept.params, map(float, given), strict=True)), weights, text)
         case Neg(item):
             return None if (x := of(item)) is None else -x
         case Binary(op, left, right):

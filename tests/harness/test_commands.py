@@ -101,6 +101,29 @@ def test_check_names_every_error_of_every_file(tmp_path, environment):
     assert len(said) == 4 and "line 3, column 6" in said[1] and "missing.pattern" in said[2]
 
 
+def test_check_knows_concepts(tmp_path, environment):
+    (tmp_path / "mine.pattern").write_text("# mine\nconcept stop(x) = end(x) or clause_mark(x)\nconcept end(p) = sentence_end(p)\n")
+    (tmp_path / "head.pattern").write_text("concept far(q, k) = q - k > 3\nwhen stop(k) and far(q, k) add 1\n")
+    names = [tmp_path / f"{n}.pattern" for n in ("head", "mine")]
+    alone = headscript("check", names[0], environment=environment)
+    assert alone.returncode == 1 and "line 2, column 6: unknown function 'stop'" in alone.stderr
+    done = headscript("check", *names, "--concepts", names[1], "--json", environment=environment)
+    head, mine = json.loads(done.stdout)["files"]
+    assert head["program"].splitlines() == [
+        "concept end(p) = sentence_end(p)",
+        "concept far(q, k) = dist > 3",
+        "concept stop(p) = clause_mark(p) or end(p)",
+        "when stop(k) and far(q, k) add 1",
+    ]
+    assert [c["name"] for c in head["concepts"]] == ["end", "far", "stop"] and all(c["used"] for c in head["concepts"])
+    assert mine["program"] == "" and [c["name"] for c in mine["concepts"]] == ["stop", "end"]
+    (tmp_path / "wrong.pattern").write_text("concept a(p) = b(p)\nconcept b(p) = a(p)\n")
+    (tmp_path / "empty.pattern").write_text("# nothing\n")
+    for name, said in (("wrong", "line 2, column 1"), ("empty", "no concept"), ("missing", "No such file"), ("head", "line 2")):
+        refused = headscript("check", names[0], "--concepts", tmp_path / f"{name}.pattern", environment=environment)
+        assert refused.returncode == 1 and said in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
 def test_lift_and_sandbox_go_on_past_a_file_that_cannot_be_read(files, environment):
     paths = [files / "missing.py", files / "previous.py"]
     lifted = headscript("lift", *paths, "--no-validate", "--json", environment=environment)
