@@ -152,7 +152,7 @@ def _write(
     file.truncate(start + rows * cells * 2)
     done = 0
     for batch in batches(store.lengths, rows * 4, batch_bytes, target.padding):
-        matrices = _patterns(target, [texts[i].ids for i in batch])
+        matrices = patterns(target, [texts[i].ids for i in batch])
         for matrix, i in zip(matrices, batch, strict=True):
             for row in range(rows):
                 file.seek(start + (row * cells + store.offsets[i]) * 2)
@@ -164,7 +164,7 @@ def _write(
     os.fsync(file.fileno())
 
 
-def _patterns(target: Target, ids: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
+def patterns(target: Target, ids: Sequence[Sequence[int]]) -> Iterator[np.ndarray]:
     """(layers * heads, n, n) float16 of each text of one right-padded batch; rows sum to 1, also where a sink takes part."""
     import torch
 

@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        args = _parse(argv)
+        args = parse_arguments(argv)
         code = int(args.main(args) or 0)
         sys.stdout.flush()  # so that a full disk is told, and not met when the interpreter ends
         return code
@@ -80,7 +80,8 @@ def one_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text} (this is a defect; --debug shows where)"
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The arguments of a command, defaults filled in. Raises UsageError."""
     parser = _Parser(prog="headscript", description="Explains attention heads as short, readable, verified programs.")
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)

@@ -234,7 +234,7 @@ def _in_force(model: Any, running: Running) -> Iterator[None]:
     """`running` holds for `model`, under our implementation; what held before comes back at the end."""
     modules = list(model.modules())
     before = {module: _running[module] for module in modules if module in _running}
-    with _implementation(model, NAME):
+    with implementation(model, NAME):
         _running.update(dict.fromkeys(modules, running))
         try:
             yield
@@ -245,7 +245,7 @@ def _in_force(model: Any, running: Running) -> Iterator[None]:
 
 
 @contextmanager
-def _implementation(model: Any, name: str) -> Iterator[None]:
+def implementation(model: Any, name: str) -> Iterator[None]:
     """All parts of the model use attention implementation `name`; each part's own is restored afterwards.
 
     The field is set directly: `set_attn_implementation` cannot restore parts that differ, and refuses classes whose source it
@@ -291,7 +291,7 @@ def _probe(model: Any) -> tuple[dict[int, int], str]:
     model.eval()
 
     def first_output(running: Running | None) -> torch.Tensor:
-        with torch.no_grad(), _implementation(model, "eager"), _in_force(model, running) if running else nullcontext():
+        with torch.no_grad(), implementation(model, "eager"), _in_force(model, running) if running else nullcontext():
             return model(**inputs)[0]
 
     try:

@@ -51,6 +51,24 @@ class Session:
         check_same(target, self)
         return target
 
+    def read(self, texts: Sequence[str | Text]) -> tuple[Text, ...]:
+        """Texts as the run's model reads them, cut at its length; what is a Text already stays as it is.
+
+        Raises UserError for a text that is too short to have attention.
+        """
+        from harness.annotate import load_annotator
+        from harness.targets import prepare
+
+        annotator = None
+        if self.names["annotator"] and any(isinstance(text, str) for text in texts):
+            annotator = load_annotator(self.names["annotator"])
+        found: list[Text] = []
+        for text in texts:
+            if isinstance(text, str):
+                (text,), _ = prepare(self.target, [text], self.settings["max_tokens"], annotator)
+            found.append(text)
+        return tuple(found)
+
     def release_model(self) -> None:
         """Gives the memory of the model back; `target` would load it again."""
         import gc
@@ -104,11 +122,11 @@ def outcome_of(session: Session) -> dict[str, Any]:
     raise UserError(f"{session.folder.path}: the run is not finished; go on with: headscript run --out {session.folder.path} …")
 
 
-def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) -> Session:
+def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None, target: Target | None = None) -> Session:
     """Loads target and texts, reads the attention patterns, and begins (or goes on with) the run folder.
 
-    `extra` are further settings that the outcome depends on. Raises UserError or FolderError, one line, before anything is written
-    where something cannot be used.
+    `extra` are further settings that the outcome depends on; `target` is given where the model is loaded already.
+    Raises UserError or FolderError, one line, before anything is written where something cannot be used.
     """
     from harness.annotate import load_annotator
     from harness.concepts import read_concepts
@@ -142,12 +160,13 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None) 
         }
 
     # What can be told without the model is told before it is loaded, which takes a while.
-    early = early_heads(args.heads, locate(args.target), path)
+    early = None if target else early_heads(args.heads, locate(args.target), path)
     if folder.exists():
         known = folder.description()["settings"]
         folder.growth(settings(known["target"], early or known["heads"]))
-    output.note(f"{args.target}: loading the model")
-    target = load_target(args.target, args.device)
+    if target is None:
+        output.note(f"{args.target}: loading the model")
+        target = load_target(args.target, args.device)
     heads = parse_heads(args.heads, target.layers, target.heads, path)
     notes = [*corpus.notes, *target.notes, *unserved(target)]
     prepared, domains = {}, {}

@@ -51,20 +51,22 @@ class Target:
 
     def embed(self, ids: Sequence[int]) -> np.ndarray:
         """(n, d) float32: the input embedding's rows of these tokens, each of length 1 (a row of zeros stays so)."""
-        import torch
+        return unit_rows(self.model, ids)
 
-        with torch.no_grad():
-            weight = self.model.get_input_embeddings().weight
-            rows = weight[torch.tensor(ids, device=weight.device)].float()  # (n, d)
-            return torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
+
+def unit_rows(model: Any, ids: Sequence[int]) -> np.ndarray:
+    """(n, d) float32: the rows of a model's input embedding of these tokens, each of length 1 (a row of zeros stays so)."""
+    import torch
+
+    with torch.no_grad():
+        weight = model.get_input_embeddings().weight
+        rows = weight[torch.tensor(ids, device=weight.device)].float()  # (n, d)
+        return torch.nn.functional.normalize(rows, dim=-1).cpu().numpy()
 
 
 def load_target(spec: str, device: str = "cpu") -> Target:
     """The target of a name that `locate` knows. Raises UserError, one line, for what cannot be used."""
-    import torch
-
-    from harness.probe import PROBE, bears_padding, check_ids, context_of, probed, windows_of, without_empty_windows
-    from harness.replace import SINK
+    from harness.probe import check_ids, without_empty_windows
 
     _check_device(device)
     with quiet():
@@ -79,31 +81,70 @@ def load_target(spec: str, device: str = "cpu") -> Target:
         check_ids(model, tokenizer, spec)
         model = (_plain(model) if location.gguf else model).float().eval().requires_grad_(False).to(device)
         model.config.use_cache = False  # whole texts in one pass
-        context = context_of(config, model, tokenizer)
-        probe = probed(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
-        mass = probe.sum(-1)  # (layers, heads, n)
-        sinks = bool(mass.min() < 1 - SINK)
-        if sinks:
-            notes += (
-                f"{1 - mass.mean():.0%} of the attention goes to sinks, which are no tokens: programs are compared with what is "
-                "left, each row divided by its sum, and a replaced head keeps its sink",
-            )
-        return Target(
-            name=spec,
-            model=model,
-            tokenizer=tokenizer,
-            layers=probe.shape[0],
-            heads=probe.shape[1],
-            causal=not torch.triu(probe, diagonal=1).any().item(),
-            context=context,
-            windows=windows_of(model, spec, probe, context),
-            lm_head=lm_head,
-            device=device,
-            padding=bears_padding(model, probe),
-            fingerprint=_fingerprint(model, tokenizer, absent),
-            sinks=sinks,
-            notes=notes,
+        return _measured(spec, model, tokenizer, device, notes, absent, lm_head)
+
+
+@contextlib.contextmanager
+def borrowed(model: Any, tokenizer: Any, name: str) -> Iterator[Target]:
+    """A model that the caller has loaded, and perhaps changed (adapters, quantised weights), as a target.
+
+    Inside the block it uses eager attention and evaluation mode; both are as before at the end, its weights are never touched.
+    Raises UserError, one line, for a model that cannot be used.
+    """
+    from harness.probe import check_ids
+    from harness.replace import implementation
+
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model  # of peft: the model with its adapters in place
+    if getattr(base.config, "is_encoder_decoder", False):
+        raise UserError(f"{name}: an encoder-decoder model; give an encoder-only or a decoder-only one")
+    side = tokenizer.padding_side, tokenizer.truncation_side
+    training = base.training
+    try:
+        base.eval()
+        _set_up(tokenizer, name)
+        check_ids(base, tokenizer, name)
+        with implementation(base, "eager"), quiet():
+            head = base.get_output_embeddings() is not None
+            yield _measured(name, base, tokenizer, str(base.device), (), set(), head)
+    finally:
+        tokenizer.padding_side, tokenizer.truncation_side = side
+        base.train(training)
+
+
+def _measured(
+    spec: str, model: Any, tokenizer: Any, device: str, notes: tuple[str, ...], absent: set[str], lm_head: bool
+) -> Target:
+    """The target of a model with eager attention, measured by running it."""
+    import torch
+
+    from harness.probe import PROBE, bears_padding, context_of, probed, windows_of
+    from harness.replace import SINK
+
+    context = context_of(model.config, model, tokenizer)
+    probe = probed(model, spec, min(PROBE, context or PROBE))  # (layers, heads, n, n)
+    mass = probe.sum(-1)  # (layers, heads, n)
+    sinks = bool(mass.min() < 1 - SINK)
+    if sinks:
+        notes += (
+            f"{1 - mass.mean():.0%} of the attention goes to sinks, which are no tokens: programs are compared with what is "
+            "left, each row divided by its sum, and a replaced head keeps its sink",
         )
+    return Target(
+        name=spec,
+        model=model,
+        tokenizer=tokenizer,
+        layers=probe.shape[0],
+        heads=probe.shape[1],
+        causal=not torch.triu(probe, diagonal=1).any().item(),
+        context=context,
+        windows=windows_of(model, spec, probe, context),
+        lm_head=lm_head,
+        device=device,
+        padding=bears_padding(model, probe),
+        fingerprint=_fingerprint(model, tokenizer, absent),
+        sinks=sinks,
+        notes=notes,
+    )
 
 
 def prepare(

@@ -48,6 +48,18 @@ def executor(url: str | None, workers: int) -> Iterator[Executor]:
         client.close()
 
 
+class Here(Executor):
+    """Work done at once in this process: for callers whose main module must not be imported again, as a new process would."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def slots(pool: Executor, workers: int) -> int:
     """How many units to hand out at once: the workers asked for, or all that a Dask cluster has now."""
     client = getattr(pool, "_client", None)

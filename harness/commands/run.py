@@ -18,6 +18,7 @@ from search.llm.options import add_options, llm_settings
 
 if TYPE_CHECKING:
     from harness.session import Session
+    from search.campaign import Plan
     from search.folder import RunFolder
     from search.llm.proposer import LLMProposer
     from search.llm.start import Opened
@@ -71,7 +72,7 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
     """The run, alone in its folder."""
     from harness.progress import board
     from harness.session import begin_run
-    from search.campaign import Campaign, Plan
+    from search.campaign import Campaign
     from search.executors import cores, executor, slots
     from search.warm import ensure_compiled
 
@@ -84,18 +85,8 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
         output.note(f"{path}: this run is finished; its result follows")
         _show(args, session, folder.read("result.json"))
         return _verdict(folder.read("result.json"))
-    per_layer = session.description["model"]["heads"]
-    rows = tuple(layer * per_layer + head for layer, head in settings["heads"])
-    numbers = {tuple(h): row for h, row in zip(settings["heads"], rows, strict=True)}
-    plan = Plan(
-        rows,
-        settings["seed"],
-        settings["evaluations"],
-        library_size=settings["library_size"],
-        proposers=tuple(proposers),
-        round=len(session.description.get("earlier", ())),
-        focus=tuple(numbers[tuple(h)] for h in settings.get("focus") or ()),
-    )
+    plan = plan_of(session)
+    rows = plan.heads
     if args.llm_dry_run and opened is not None:
         return _dry_run(args, session, opened, rows)
     ensure_compiled(output.note)
@@ -117,6 +108,23 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
     _show(args, session, outcome)
     output.note(f"see more with: headscript show {path}, headscript report {path}")
     return INTERRUPTED if campaign.interrupted else _verdict(outcome)
+
+
+def plan_of(session: Session) -> Plan:
+    """What the campaign of a run does."""
+    from search.campaign import Plan
+
+    settings, per_layer = session.settings, session.description["model"]["heads"]
+    rows = {(layer, head): layer * per_layer + head for layer, head in settings["heads"]}
+    return Plan(
+        tuple(rows.values()),
+        settings["seed"],
+        settings["evaluations"],
+        library_size=settings["library_size"],
+        proposers=tuple(settings["proposers"]),
+        round=len(session.description.get("earlier", ())),
+        focus=tuple(rows[layer, head] for layer, head in settings.get("focus") or ()),
+    )
 
 
 def kept(path: Path) -> str:

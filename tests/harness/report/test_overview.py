@@ -126,7 +126,7 @@ def test_a_run_in_a_notebook(run):
     found = Run(run.path)
     record = run.records[4]
     head = found.head("l1h1")
-    assert head.iou == record["iou"] and str(head.program) == record["program"]
+    assert head.scores == record["iou"] and str(head.program) == record["program"]
     text = found.session.texts("test")[2]
     n = len(text)
     attention, patterns = found.attention(2), found.patterns(2)
