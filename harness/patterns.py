@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from dsl.text import Text
@@ -151,29 +152,35 @@ def program_patterns(
     """What `replace_heads` takes to run programs on whatever goes through the model: `generate`, one's own experiments.
 
         with replace_heads(model, program_patterns(tokenizer, sources)):
-            model.generate(**inputs, use_cache=False)
+            model.generate(**inputs)
 
-    embed: ids -> (n, d) unit rows, as in `Text.embeddings`. Padding may stand on either side.
+    embed: ids -> (n, d) unit rows, as in `Text.embeddings`. Padding may stand on either side. Each head's patterns are made when its
+    layer runs, so that memory holds those of one head at a time.
     """
 
-    def patterns(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> dict[Head, torch.Tensor]:
+    def patterns(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> dict[Head, PatternMaker]:
         import torch
 
         from harness.annotate import annotate
 
-        mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+        mask = torch.ones_like(input_ids) if attention_mask is None or attention_mask.ndim != 2 else attention_mask
         places = [row.nonzero()[:, 0].cpu() for row in mask]
         texts = [text_of(tokenizer, ids[at.to(ids.device)].tolist()) for ids, at in zip(input_ids, places, strict=True)]
         if annotator is not None:
             texts = list(annotate(texts, annotator))
         if embed is not None:
             texts = [replace(text, embeddings=embed(text.ids)) for text in texts]
-        result = {}
-        for head, source in sources.items():
-            result[head] = torch.zeros(*input_ids.shape, input_ids.shape[1])
-            for padded, matrix, at in zip(result[head], torch.from_numpy(source(texts)), places, strict=True):
-                padded[at[:, None], at] = matrix[: len(at), : len(at)]
-        return result
+        kept: dict[PatternSource, torch.Tensor] = {}  # of the last source alone: heads of one layer may share it
+
+        def make(source: PatternSource) -> torch.Tensor:
+            if source not in kept:
+                kept.clear()
+                kept[source] = torch.zeros(*input_ids.shape, input_ids.shape[1])
+                for padded, matrix, at in zip(kept[source], torch.from_numpy(source(texts)), places, strict=True):
+                    padded[at[:, None], at] = matrix[: len(at), : len(at)]
+            return kept[source]
+
+        return {head: partial(make, source) for head, source in sources.items()}
 
     return patterns
 

@@ -15,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -30,6 +31,7 @@ PatternFunction = Callable[["torch.Tensor", "torch.Tensor | None"], Patterns]  #
 
 NAME = "headscript"  # under which attention and mask are registered with transformers
 PROBE_TOKENS = 8
+CACHES = ("past_key_values", "cache")  # what versions of transformers call the key/value cache
 SINK = 0.01  # of a row's mass, at least, for what goes to a sink; less is rounding
 
 
@@ -63,28 +65,74 @@ def replace_heads(model: Any, patterns: Patterns | PatternFunction) -> Iterator[
 
     patterns: tensors or arrays (B or 1, Q, K), or functions without arguments that give them when their layer runs (memory then
     holds the patterns of one layer), or a function of (input_ids, attention_mask), both (B, N), that gives them for
-    every forward pass (for `generate` pass use_cache=False, so that each pass sees the whole text).
+    every forward pass. `generate` may use a key/value cache: the function is asked for the whole text so far, and the rows of the
+    new tokens alone are used, so that a row stays as it was when its token was new.
     Rows are used as given, with two exceptions: weight on keys that the model masks (future, padding, outside a sliding
     window) is taken away and the rest of the row divided by its sum; a row without weight attends to the first allowed key.
     Gradients reach the patterns. The attention implementation that the caller had is restored at the end.
     UserError: the model cannot be served, a head does not exist. ValueError: a pattern of a wrong shape or not of probabilities.
     """
     heads = served_heads(model)
-    running = Running() if callable(patterns) else Running(_by_layer(patterns, heads))
-
-    def compute(_model: Any, args: tuple, kwargs: dict) -> None:
-        ids = kwargs.get("input_ids", args[0] if args else None)
-        if ids is None:
-            raise ValueError("patterns as a function of the batch need input_ids: call model(input_ids=…)")
-        running.patterns = _by_layer(patterns(ids, kwargs.get("attention_mask")), heads)  # type: ignore[operator]
-
-    hook = model.register_forward_pre_hook(compute, with_kwargs=True) if callable(patterns) else None
-    try:
-        with _in_force(model, running):
+    if not callable(patterns):
+        with _in_force(model, Running(_by_layer(patterns, heads))):
             yield model
-    finally:
-        if hook is not None:
+        return
+    running = Running()
+    with _whole_ids(model) as whole_ids:
+
+        def compute(_model: Any, args: tuple, kwargs: dict) -> None:
+            ids = kwargs.get("input_ids", args[0] if args else None)
+            if ids is None:
+                raise ValueError("patterns as a function of the batch need input_ids: call model(input_ids=…)")
+            cache = next((kwargs[name] for name in CACHES if kwargs.get(name) is not None), None)
+            found = patterns(whole_ids(ids, cache), kwargs.get("attention_mask"))
+            running.patterns = _by_layer({head: _last_rows(pattern, ids.shape[1]) for head, pattern in found.items()}, heads)
+
+        hook = model.register_forward_pre_hook(compute, with_kwargs=True)
+        try:
+            with _in_force(model, running):
+                yield model
+        finally:
             hook.remove()
+
+
+@contextmanager
+def _whole_ids(model: Any) -> Iterator[Callable[[torch.Tensor, Any], torch.Tensor]]:
+    """A function that gives the whole text of a pass whose first tokens are in a key/value cache: what `generate` has so far."""
+    given: list[torch.Tensor] = []
+
+    def whole_ids(ids: torch.Tensor, cache: Any) -> torch.Tensor:
+        before = cache.get_seq_length() if cache is not None else 0
+        if not before:
+            return ids
+        if not given or given[-1].shape != (ids.shape[0], before + ids.shape[1]):
+            raise ValueError(
+                "patterns as a function need the whole text: with a key/value cache call generate, else use_cache=False"
+            )
+        return given[-1]
+
+    prepare = getattr(model, "prepare_inputs_for_generation", None)
+    if prepare is None:
+        yield whole_ids
+        return
+
+    @wraps(prepare)
+    def noted(input_ids: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+        given[:] = [input_ids]
+        return prepare(input_ids, *args, **kwargs)
+
+    model.prepare_inputs_for_generation = noted
+    try:
+        yield whole_ids
+    finally:
+        del model.prepare_inputs_for_generation
+
+
+def _last_rows(pattern: Any, rows: int) -> Any:
+    """The last `rows` queries of a pattern (B, N, N), or of what is made later."""
+    if callable(pattern):
+        return lambda: _last_rows(pattern(), rows)
+    return pattern[:, -rows:] if getattr(pattern, "ndim", 0) == 3 else pattern
 
 
 def run(model: Any, inputs: Mapping[str, Any], patterns: Patterns | PatternFunction | None = None, **kwargs: Any) -> Any:
@@ -155,7 +203,7 @@ def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any
         if pattern.shape[0] not in (1, len(query)) or pattern.shape[1:] != probs.shape[2:]:
             raise ValueError(
                 f"the pattern of layer {module.layer_idx} head {head} has shape {tuple(pattern.shape)}, the pass needs "
-                f"{(len(query), *probs.shape[2:])} (batch, query, key); with generate, pass use_cache=False"
+                f"{(len(query), *probs.shape[2:])} (batch, query, key)"
             )
         weights = confine(pattern.to(value.device), allowed[:, head])
         if sinks:  # what the model's own row gives to its sink it still does

@@ -219,21 +219,43 @@ def test_patterns_may_be_a_function_of_the_batch():
     assert len(seen) == 1  # the hook is gone
 
 
-@torch.no_grad()
-def test_generation_sees_the_whole_text_without_a_cache():
-    model = build("llama")
-    ids = torch.tensor([[5, 6, 7]])
-    shapes = []
+def previous_rows(asked):
+    """A function that gives the previous-token pattern for head 0 of both layers, and notes the texts that it is asked for."""
 
     def previous(ids, mask):
-        shapes.append(ids.shape[1])
-        return {(0, 0): torch.eye(ids.shape[1]).roll(-1, 1)[None]}
+        asked.append(ids)
+        pattern = torch.eye(ids.shape[1]).roll(-1, 1)[None]
+        return {(0, 0): pattern, (1, 0): lambda: pattern}
 
-    with replace_heads(model, previous):
-        model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False, use_cache=False)
-    assert shapes == [3, 4, 5]
-    with replace_heads(model, previous), pytest.raises(ValueError, match="use_cache=False"):
-        model.generate(ids, max_new_tokens=3, min_new_tokens=3, do_sample=False)
+    return previous
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["llama", "gpt2"])
+@pytest.mark.parametrize("options", [{"do_sample": False}, {"num_beams": 3, "do_sample": False}])
+def test_generation_with_a_cache_is_generation_without(name, options):
+    model, asked = build(name), {True: [], False: []}
+    ids = torch.tensor([[5, 6, 7], [9, 4, 8]])
+    length = {"max_new_tokens": 6, "min_new_tokens": 6, "pad_token_id": 0, **options}
+    found = {}
+    for cache in (True, False):
+        with replace_heads(model, previous_rows(asked[cache])):
+            found[cache] = model.generate(ids, attention_mask=torch.ones_like(ids), use_cache=cache, **length)
+    assert torch.equal(found[True], found[False])
+    assert [a.shape[1] for a in asked[True]] == [3, 4, 5, 6, 7, 8]
+    assert all(torch.equal(a, b) for a, b in zip(asked[True], asked[False], strict=True))
+    unchanged = model.generate(ids, attention_mask=torch.ones_like(ids), use_cache=True, **length)
+    assert not torch.equal(found[True], unchanged)  # the heads matter, and everything is as before
+    assert "prepare_inputs_for_generation" not in vars(model)
+
+
+@torch.no_grad()
+def test_a_cache_of_ones_own_without_generate_is_refused():
+    model = build("llama")
+    with replace_heads(model, previous_rows([])):
+        first = model(torch.tensor([[5, 6, 7]]), use_cache=True)
+        with pytest.raises(ValueError, match="use_cache=False"):
+            model(torch.tensor([[8]]), past_key_values=first.past_key_values, use_cache=True)
 
 
 @torch.no_grad()

@@ -387,6 +387,34 @@ def test_programs_of_a_run_in_ones_own_experiment(causal):
     assert longer.shape[1] > ids.shape[1]
 
 
+REAL = {"demo": "demo", "stories260K": SHARED / "models" / "stories260K"}
+
+
+@pytest.mark.parametrize("name", list(REAL))
+@torch.no_grad()
+def test_programs_write_the_same_story_with_a_cache_and_without(name, tmp_path):
+    """Padding on the left, as generate wants it; programs that look at what stands before."""
+    if name != "demo" and not REAL[name].exists():
+        pytest.skip(f"{REAL[name]} is not here")
+    stories = ("Once upon a time there was a little girl. She", "Tom had a big red ball", "The dog was sad. He ran to the")
+    heads = [(layer, head) for layer in range(2) for head in range(4)]
+    session = open_run(write_run(tmp_path / "run", REAL[name], heads, stories, max_tokens=48))
+    target = session.target
+    programs = program_patterns(target.tokenizer, program_sources(session), target.embed)
+    ids = [target.tokenizer(story).input_ids for story in stories]
+    width = max(map(len, ids))
+    inputs = {
+        "input_ids": torch.tensor([[0] * (width - len(row)) + row for row in ids]),
+        "attention_mask": torch.tensor([[0] * (width - len(row)) + [1] * len(row) for row in ids]),
+    }
+    options = {"max_new_tokens": 24, "do_sample": False, "pad_token_id": 0}
+    plain = target.model.generate(**inputs, use_cache=True, **options)
+    with replace_heads(target.model, programs):
+        cached = target.model.generate(**inputs, use_cache=True, **options)
+        anew = target.model.generate(**inputs, use_cache=False, **options)
+    assert torch.equal(cached, anew) and not torch.equal(cached, plain)
+
+
 @pytest.mark.parametrize("window", [None, 3])
 def test_export_needs_numpy_alone(causal, tmp_path, window):
     path, described = tmp_path / "head.py", causal.run / "run.json"
