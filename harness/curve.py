@@ -59,15 +59,15 @@ class Measurements:
                 parts.append(self.store[name])
         return [gathered(sample.texts, parts) for parts in found]
 
-    def effects(self, select: Sample, sources: Sources, replaced: Sources) -> dict[Head, float]:
-        """Every head's effect with `replaced` in place, estimated on `select`, from the store where it has it."""
+    def effect_order(self, select: Sample, sources: Sources) -> list[Head]:
+        """The heads in the order of their effect, estimated on `select`, from the store where it has it."""
         batches = hashlib.sha256(" ".join(batch.fingerprint for batch in select.batches).encode()).hexdigest()[:12]
-        name = _name("effect", batches, _key(sources), replaced)
+        name = _name("effect", batches, PROGRAMS, sources)
         if name not in self.store:
-            found = effects(self.model, select, sources, replaced, progress=lambda done, total: self._step(name, 0)).alone
-            self.store[name] = [[list(head), value] for head, value in found.items()]
+            found = effects(self.model, select, sources, progress=lambda done, total: self._step(name, 0))
+            self.store[name] = [list(head) for head in found.ordered()]
         self._step(name, 1)
-        return {(layer, head): value for (layer, head), value in self.store[name]}
+        return [(layer, head) for layer, head in self.store[name]]
 
     def _step(self, what: str, by: int) -> None:
         self.done += by
@@ -124,7 +124,7 @@ def replacement(
     points += [(share, kind) for share in shares if share in compared for kind in baseline]
     passes = len(test.batches) * (1 + len(points) + len(draws))
     passes += sum(len(c.sample.batches) * (1 + len(task_shares) + len(baseline) + len(control)) for c in tasks.values())
-    rounds = {"effect": 2, "cost": 3 * (1 + len(programs)) * len(select.batches)}
+    rounds = {"effect": 1, "cost": 3 * (1 + len(programs)) * len(select.batches)}
     measurements.done, measurements.total = 0, passes + rounds.get(order, 0)
 
     ordered = order_heads(measurements, select, programs, order, iou or {}, seed)

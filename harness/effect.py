@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
 
+SHARED = 0.5  # of what pairs of heads do together that is believed
 SAMPLES = 8  # draws of labels and signs per batch
 TEXTS = 12  # of a sample that are used, as many of each domain
 
@@ -50,6 +51,24 @@ class Effects:
         """The estimated divergence (nats per token; without a language-model head the squared relative error) of each head."""
         found = self.slope + 0.5 * self.weights @ self.values**2
         return dict(zip(self.heads, found.tolist(), strict=True))
+
+    def ordered(self, shared: float = SHARED) -> list[Head]:
+        """The heads one after the other, each time that which adds least to the estimated divergence of all so far.
+
+        The mean of a_g a_h over draws estimates what heads g and h do together beyond what they do alone. It counts `shared`: about
+        a hundred draws tell these products, one for each pair of heads, less well than the squares.
+        """
+        import numpy as np
+
+        together = (self.values * self.weights[:, None]).T @ self.values  # (heads, heads)
+        added = self.slope + 0.5 * np.diag(together)
+        left, found = list(range(len(self.heads))), []
+        while left:
+            best = min(left, key=added.__getitem__)
+            left.remove(best)
+            found.append(self.heads[best])
+            added = added + shared * together[best]
+        return found
 
 
 def effects(

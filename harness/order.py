@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from harness.measure import Sample
 
 Order = Literal["effect", "iou", "random", "cost", "layer"]
-IN_PLACE = 0.25  # share of the heads after which their effects are estimated anew
 
 
 def order_heads(
@@ -28,8 +27,8 @@ def order_heads(
 ) -> list[Head]:
     """The heads in the order in which they are replaced.
 
-    effect: by the estimated divergence that each alone causes on `select`, the smallest first; once a quarter is in place, the
-    rest by what each adds to that (`harness.effect`). cost: by what each adds to the loss on `select`, cheapest first, measured:
+    effect: each time the head that adds least to the divergence, as estimated on `select` for all heads at once
+    (`harness.effect`). cost: by what each adds to the loss on `select`, cheapest first, measured:
     losses do not add up, so a head's cost is its mean marginal cost (as in the Shapley value) with none, half and all of the
     others replaced, weighted 1:4:1 (Simpson's rule); the half is that which is cheapest by the two ends; three passes a head.
     iou: highest IoU first. layer: from the first layer to the last. random: seeded.
@@ -40,17 +39,10 @@ def order_heads(
     elif order == "iou":
         heads.sort(key=lambda head: -(iou or {})[head])
     elif order == "effect":
-        return _by_effect(measurements, select, programs)
+        return measurements.effect_order(select, programs)
     elif order == "cost":
         return _by_cost(measurements, select, programs)
     return heads
-
-
-def _by_effect(measurements: Measurements, select: Sample, programs: Sources) -> list[Head]:
-    alone = measurements.effects(select, programs, {})
-    first = sorted(alone, key=alone.__getitem__)[: int(IN_PLACE * len(alone))]
-    rest = measurements.effects(select, programs, {head: programs[head] for head in first})
-    return first + sorted(rest, key=rest.__getitem__)
 
 
 def _by_cost(measurements: Measurements, select: Sample, programs: Sources) -> list[Head]:

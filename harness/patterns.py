@@ -154,8 +154,8 @@ def program_patterns(
         with replace_heads(model, program_patterns(tokenizer, sources)):
             model.generate(**inputs)
 
-    embed: ids -> (n, d) unit rows, as in `Text.embeddings`. Padding may stand on either side. Each head's patterns are made when its
-    layer runs, so that memory holds those of one head at a time.
+    embed: ids -> (n, d) unit rows, as in `Text.embeddings`. Padding may stand on either side. Each head's patterns are made when
+    its layer runs, so that memory holds those of one head at a time.
     """
 
     def patterns(input_ids: torch.Tensor, attention_mask: torch.Tensor | None) -> dict[Head, PatternMaker]:

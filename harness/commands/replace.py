@@ -108,9 +108,9 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     from harness.annotate import load_annotator
     from harness.controls import CONTROLS, controls
     from harness.curve import Measurements, baselines, replacement
+    from harness.heads import parse_heads
     from harness.measure import make_sample, masker, readout_of
     from harness.session import outcome_of
-    from harness.targets import parse_heads
     from search.domains import Domains
 
     outcome = outcome_of(session)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from harness.curve import Measurements
-from harness.effect import effects
+from harness.effect import Effects, effects
 from harness.measure import gathered, make_sample, masker, measure
 from harness.order import order_heads
 from harness.patterns import model_inputs, previous_token, uniform
@@ -92,6 +92,18 @@ def test_heads_that_lose_nothing_go_first(tiny):
     hook = made.model.register_forward_pre_hook(lambda *_: passes.append(1))
     assert order_heads(measurements, sample_of(made), sources, "effect") == order and not passes  # from the store
     hook.remove()
+
+
+def test_heads_that_undo_each_other_go_together():
+    """Two heads whose effects cancel cost nothing together; the third adds to neither and costs less than one of them."""
+    heads = ((0, 0), (0, 1), (0, 2))
+    values = np.array([[1.0, -1.05, 0.98], [1.0, -1.05, -0.98]])
+    found = Effects(heads, values, np.array([0.5, 0.5]), np.zeros(3))
+    assert list(found.alone.values()) == pytest.approx([0.5, 0.55125, 0.4802])
+    assert found.ordered(shared=0) == [(0, 2), (0, 0), (0, 1)]  # by what each does alone
+    values[:, 2] *= 1.03  # dearer than the first
+    assert Effects(heads, values, found.weights, found.slope).ordered(shared=0) == [(0, 0), (0, 2), (0, 1)]
+    assert Effects(heads, values, found.weights, found.slope).ordered(shared=1) == [(0, 0), (0, 1), (0, 2)]
 
 
 def test_every_domain_counts_the_same(tiny):

@@ -173,7 +173,7 @@ def test_a_second_call_measures_nothing_anew(causal, capsys, texts_file, monkeyp
     replace(capsys, *arguments, "--text", texts_file)
     assert asked == ["measure"]  # the order is known: only the new texts are measured, in one batch
     replace(capsys, *arguments, "--library")
-    assert asked == ["measure", "effects", "effects", "measure"]  # other programs share nothing
+    assert asked == ["measure", "effects", "measure"]  # other programs share nothing
 
 
 def test_an_interrupted_call_goes_on_where_it_stopped(causal, capsys, monkeypatch):
