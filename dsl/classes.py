@@ -155,8 +155,8 @@ def closing_quote(text: Text, i: int) -> bool:
 def _quote(tokens: tuple[str, ...], i: int) -> int:
     """1 for an opening quote, -1 for a closing one, 0 for anything else.
 
-    A straight quote opens after white space or an opening bracket, closes before white space or a sign; between two letters
-    (there is no white space in the tokens of some models) it opens if as many have opened as have closed.
+    A straight quote opens after white space or an opening bracket, closes before white space or a sign; where both are so, or
+    neither is, every other one opens.
     """
     token = tokens[i]
     if any(c.isalnum() for c in token):
@@ -170,10 +170,9 @@ def _quote(tokens: tuple[str, ...], i: int) -> int:
         return 0
     before = token[at - 1] if at else tokens[i - 1][-1:] if i else ""
     after = token.rstrip(STRAIGHT)[at + 1 :][:1] or (tokens[i + 1][:1] if i + 1 < len(tokens) else "")
-    if before.strip() == "" or before in OPENING or before == "=":
-        return 1
-    if after.strip() == "" or not after.isalnum():
-        return -1
+    opens, closes = before.strip() == "" or before in OPENING or before == "=", not after.isalnum()
+    if opens != closes:
+        return 1 if opens else -1
     return 1 if sum(any(c in STRAIGHT for c in t) for t in tokens[:i]) % 2 == 0 else -1
 
 

@@ -410,6 +410,81 @@ def _act_each_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
 
 
 @_loop
+def _positive(cells):  # type: ignore[no-untyped-def]
+    for k in range(len(cells)):
+        x = cells[k] if cells[k] > 0 else np.float32(0)
+        cells[k] = x if x < _TOP else _TOP
+
+
+@_loop
+def _sums(cells, mask):  # type: ignore[no-untyped-def]
+    """The sums of the cells where the mask is set, and of the others."""
+    inside, outside = 0.0, 0.0
+    for k in range(len(cells)):
+        inside += cells[k] if mask[k] else np.float32(0)
+        outside += np.float32(0) if mask[k] else cells[k]
+    return inside, outside
+
+
+@_loop
+def _fill_where(cells, mask, wanted, x):  # type: ignore[no-untyped-def]
+    for k in range(len(cells)):
+        cells[k] = x if (mask[k] != 0) == wanted else cells[k]
+
+
+@_loop
+def _scale_where(cells, mask, x, y):  # type: ignore[no-untyped-def]
+    """Cells times x where the mask is set, times y elsewhere."""
+    for k in range(len(cells)):
+        cells[k] *= x if mask[k] else y
+
+
+@_loop
+def _share_row(row, left, right, first, last, mask, share, masks):  # type: ignore[no-untyped-def]
+    """Divides a row up as `_share` does, with one share for all its cells (NaN: none), in whole loops over the parts of the row."""
+    _positive(row[left:right])
+    if first >= last or share != share:
+        first, last, mask = left, left, -1
+    before, inner, after = row[left:first], row[first:last], row[last:right]
+    held = masks[mask + first : mask + last] if mask >= 0 else masks[:0]
+    if mask >= 0:
+        chosen = _count(held)
+        inside, outside = _sums(inner, held)
+        outside += _sum(before) + _sum(after)
+    else:
+        chosen = last - first
+        inside, outside = _sum(inner), _sum(before) + _sum(after)
+    others = right - left - chosen
+    one = np.float32(1)
+    if chosen == 0 or others == 0:
+        if inside + outside == 0:
+            _fill(row[left:right], one)
+            inside = np.float64(right - left)
+        _scale(row[left:right], 1 / (inside + outside))
+        return
+    if inside == 0:
+        if mask >= 0:
+            _fill_where(inner, held, True, one)
+        else:
+            _fill(inner, one)
+        inside = np.float64(chosen)
+    if outside == 0:
+        _fill(before, one)
+        _fill(after, one)
+        if mask >= 0:
+            _fill_where(inner, held, False, one)
+        outside = np.float64(others)
+    share = min(max(np.float64(share), 0.0), 1.0)
+    here, there = share / inside, (1 - share) / outside
+    _scale(before, there)
+    _scale(after, there)
+    if mask >= 0:
+        _scale_where(inner, held, here, there)
+    else:
+        _scale(inner, here)
+
+
+@_loop
 def _share(row, left, right, first, last, mask, given, masks, values, numbers):  # type: ignore[no-untyped-def]
     """Divides the cells left to right of a row up: those of first to last where the mask is set (offset; -1: all) get their share.
 
@@ -421,7 +496,7 @@ def _share(row, left, right, first, last, mask, given, masks, values, numbers): 
         row[k] = min(max(row[k], np.float32(0)), _TOP) if row[k] == row[k] else np.float32(0)
         x = np.float64(row[k])
         if first <= k and k < last and (mask < 0 or masks[mask + k]):
-            y = numbers[v + k] if how == COMPUTED else np.float64(values[v] if how == PER_ROW else values[v + k])
+            y = numbers[v + k] if how == COMPUTED else np.float64(values[v + k])
             if abs(y) < np.inf:
                 chosen += 1
                 share += np.float64(np.float32(min(max(y, 0.0), 1.0)))
@@ -441,7 +516,7 @@ def _share(row, left, right, first, last, mask, given, masks, values, numbers): 
     for k in range(left, right):
         held = first <= k and k < last and (mask < 0 or masks[mask + k])
         if held:
-            y = numbers[v + k] if how == COMPUTED else np.float64(values[v] if how == PER_ROW else values[v + k])
+            y = numbers[v + k] if how == COMPUTED else np.float64(values[v + k])
             held = abs(y) < np.inf
         even = empty or ((inside if held else outside) == 0 and 0 < chosen < right - left)
         row[k] = (1.0 if even else np.float64(row[k])) * (here if held else there)
@@ -496,7 +571,10 @@ def run_rules(  # type: ignore[no-untyped-def]
                             _step(steps[first_step + i, 0], at[2 + i], q, down, up, n, row, numbers, masks)
                     m = at[0, 2] + q * at[0, 3] if mask >= 0 else -1
                     v = at[0, 4] + q * at[0, 5]
-                    _share(row, left, right, first, last, m, (given, v), masks, values, numbers)
+                    if given == PER_ROW:
+                        _share_row(row, left, right, first, last, m, values[v], masks)
+                    else:
+                        _share(row, left, right, first, last, m, (given, v), masks, values, numbers)
                     if whole:
                         _fill(row[:left], np.float32(0))
                         _fill(row[right:n], np.float32(0))

@@ -107,10 +107,9 @@ def quote(i):
     at = straight[0]
     before = token[at - 1] if at else tokens[i - 1][-1:] if i else ""
     after = token.rstrip({c.STRAIGHT!r})[at + 1 :][:1] or (tokens[i + 1][:1] if i + 1 < n else "")
-    if before.strip() == "" or before in {c.OPENING!r} or before == "=":
-        return 1
-    if after.strip() == "" or not after.isalnum():
-        return -1
+    opens = before.strip() == "" or before in {c.OPENING!r} or before == "="
+    if opens == after.isalnum():
+        return 1 if opens else -1
     earlier = [t for t in tokens[:i] if any([c in {c.STRAIGHT!r} for c in t])]
     return 1 if len(earlier) % 2 == 0 else -1
 """,

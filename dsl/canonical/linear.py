@@ -15,8 +15,8 @@ from dsl.nodes import DIST, Aggregate, Binary, Call, Compare, Expr, Find, K, N, 
 
 ZERO = Num(0.0)
 LARGEST = 2**40  # beyond this, whole numbers are left alone: sums of them must stay exact
-WHOLE = frozenset({"length", "occurrences", "sentence", "index", "first_token", "last_token", "floor", "round"})
-COUNTS = frozenset({"length", "occurrences", "sentence", "index"})  # never below 0
+WHOLE = frozenset({"length", "occurrence", "occurrences", "sentence", "index", "first_token", "last_token", "floor", "round"})
+COUNTS = frozenset({"length", "occurrence", "occurrences", "sentence", "index"})  # never below 0
 POSITIONS = frozenset({"first_token", "last_token"})
 INFINITE = float("inf")
 
