@@ -13,6 +13,7 @@ from dsl.vocabulary import VOCABULARY
 
 MISSING = -1  # the code of a missing text and of a missing word
 LARGEST = 1e30  # weights beyond this size count as this size, so that every row can be divided by its sum
+LARGEST_DOUBLE = 1e300  # the same for programs that read weights
 KEPT_BYTES = 1 << 25  # of values per batch, and as much of operands; beyond it the batch forgets and starts anew
 KEPT_PROGRAMS = 4096  # whose operands' places a batch knows
 REGISTERS = 32  # rows of numbers, and of guards, that the inner loops may use for results between two steps
@@ -54,7 +55,8 @@ class Batch:
         self.numbers = Buffer(np.float64, REGISTERS * self.size)
         self.guards = Buffer(np.uint8, REGISTERS * self.size)
         self.weights = Buffer(np.float32, 0)
-        self.buffers = {"number": self.numbers, "guard": self.guards, "weight": self.weights}
+        self.doubles = Buffer(np.float64, 0)
+        self.buffers = {"number": self.numbers, "guard": self.guards, "weight": self.weights, "double": self.doubles}
         self.bound: dict[Any, np.ndarray] = {}  # stage of a plan -> where its operands lie in the buffers
         self.met: set[Program] = set()
 

@@ -28,21 +28,23 @@ def evaluate(program: Program, batch: Batch) -> np.ndarray:
     batch.met.add(program)
     prepared = plan(program, settled)
     weights = _run(prepared, batch, prepared.whole)
-    finish(weights, batch.lengths, batch.reach, prepared.whole, np.empty(BLOCK, np.float32))
-    return weights
+    finish(weights, batch.lengths, batch.reach, prepared.whole, np.empty(BLOCK, weights.dtype))
+    return weights.astype(np.float32, copy=False)
 
 
 def weights_of(program: Program, batch: Batch) -> np.ndarray:
     """(B, Q, K) float32: the weights after the last rule, before masking and normalising; zero beyond a text's end."""
     from dsl.plan import plan
 
-    return _run(plan(program), batch, True)
+    weights = _run(plan(program), batch, True)
+    return weights if weights.dtype == np.float32 else np.clip(weights, -LARGEST, LARGEST).astype(np.float32)
 
 
 def _run(prepared: Plan, batch: Batch, whole: bool) -> np.ndarray:
+    """The weights after the last rule, float64 if the program reads them."""
     from dsl.operands import run, table_of
 
-    weights = np.zeros((len(batch), batch.size, batch.size), np.float32)
+    weights = np.zeros((len(batch), batch.size, batch.size), np.float64 if prepared.double else np.float32)
     state = State(batch, weights)
     for stage in prepared.stages:
         table = batch.bound.get((stage, whole))

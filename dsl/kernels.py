@@ -1,6 +1,7 @@
 """The inner loops of evaluation, compiled by numba: rules applied to texts row by row, and rows normalised at the end.
 
-Operands lie in two buffers, numbers (float64, missing is NaN; texts and words are their codes) and masks (uint8). An entry of the
+Weights are float32, or float64 where a program reads them, so that it compares what Python would compare. Operands lie in three
+buffers, numbers (float64, missing is NaN; texts and words are their codes), masks (uint8) and values of rules (as the weights are). An entry of the
 table of operands is (offset, step per text, step per query); a vector's values for keys 0, 1, … follow one another. Rules, steps
 and codes are laid out in dsl/plan.py. All loops stand in one file, because numba notices changes of a file, not of what it imports.
 """
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from dsl.batch import LARGEST
+from dsl.batch import LARGEST, LARGEST_DOUBLE
 
 # No loop allocates, so that arrays need no reference counts (their cost per row is that of a rule); x / 0 is inf, as in numpy.
 _OPTIONS: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
@@ -20,7 +21,7 @@ _loop: Any = njit(**_OPTIONS)
 
 # Operations of rules; KEEP and what follows write a value down instead of changing weights.
 SET, INCREASE, SCALE, RAISE, LOWER, NORMALIZE, SHARE, KEEP, KEEP_GUARD, KEEP_WEIGHT = range(10)
-# How a rule's value is given: float32 for each row or each cell, or float64 by steps.
+# How a rule's value is given: as the weights are (float32 or float64) for each row or each cell, or float64 by steps.
 PER_ROW, PER_CELL, COMPUTED = range(3)
 # Steps of expressions, in groups that share a loop.
 ADD, SUB, MUL, DIV, LEAST, MOST, DEFAULT = range(7)
@@ -32,8 +33,7 @@ TOTAL, LEAST_OF, MOST_OF, COUNT = range(30, 34)
 # Comparisons that narrow a rule to some of a row's cells: of k, of q - k, and of |q - k| with a number of the row.
 K_AT, K_FROM, K_AFTER, K_UNTIL, K_BEFORE, DIST_AT, DIST_FROM, DIST_AFTER, DIST_UNTIL, DIST_BEFORE, NEAR = range(11)
 
-_TINY = np.float32(1e-30)
-_TOP = np.float32(LARGEST)
+_TINY = 1e-30
 BLOCK = 32  # cells; loops over whole blocks have no slow ends
 
 
@@ -74,19 +74,33 @@ def row_sums(weights, lengths, out):  # type: ignore[no-untyped-def]
 @_loop
 def _clip(cells, lanes):  # type: ignore[no-untyped-def]
     """Clips to [0, LARGEST], NaN to 0; returns the sum, taken block by block so that zeros at the end change no bit of it."""
+    top = _top(cells)
     for i in range(BLOCK):
         lanes[i] = 0
     for start in range(0, len(cells), BLOCK):
         block = cells[start : start + BLOCK]
         for i in range(len(block)):
-            x = block[i] if block[i] > 0 else np.float32(0)
-            x = x if x < _TOP else _TOP
+            x = block[i] if block[i] > 0 else cells.dtype.type(0)
+            x = x if x < top else top
             block[i] = x
             lanes[i] += x
-    total = np.float32(0)
+    total = cells.dtype.type(0)
     for i in range(BLOCK):
         total += lanes[i]
     return total
+
+
+@_loop
+def _top(cells):  # type: ignore[no-untyped-def]
+    """Weights beyond this size count as this size."""
+    return cells.dtype.type(LARGEST_DOUBLE if cells.itemsize == 8 else LARGEST)
+
+
+@_loop
+def _as_weight(cells, x):  # type: ignore[no-untyped-def]
+    """A number as weights of this precision take it."""
+    top = LARGEST_DOUBLE if cells.itemsize == 8 else LARGEST
+    return cells.dtype.type(min(max(x, -top), top))
 
 
 @_loop
@@ -361,25 +375,25 @@ def _act_each(op, cells, values):  # type: ignore[no-untyped-def]
     """A number per cell; cells without one stay."""
     if op == SET:
         for k in range(len(cells)):
-            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            x = _as_weight(cells, values[k])
             cells[k] = x if abs(values[k]) < np.inf else cells[k]
     elif op == INCREASE:
         for k in range(len(cells)):
-            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            x = _as_weight(cells, values[k])
             cells[k] = cells[k] + x if abs(values[k]) < np.inf else cells[k]
     elif op == SCALE:
         for k in range(len(cells)):
-            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            x = _as_weight(cells, values[k])
             cells[k] = cells[k] * x if abs(values[k]) < np.inf else cells[k]
     else:
         for k in range(len(cells)):
-            x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+            x = _as_weight(cells, values[k])
             cells[k] = _one(op, cells[k], x) if abs(values[k]) < np.inf else cells[k]
 
 
 @_loop
 def _act_given(op, cells, values):  # type: ignore[no-untyped-def]
-    """The same with numbers prepared as float32, NaN where there is none."""
+    """The same with numbers as weights take them, NaN where there is none."""
     if op == SET:
         for k in range(len(cells)):
             cells[k] = values[k] if values[k] == values[k] else cells[k]
@@ -404,7 +418,7 @@ def _act_given_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
 @_loop
 def _act_each_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
     for k in range(len(cells)):
-        x = np.float32(min(max(values[k], -LARGEST), LARGEST))
+        x = _as_weight(cells, values[k])
         new = cells[k] + x if op == INCREASE else _one(op, cells[k], x)
         cells[k] = new if (abs(values[k]) < np.inf) & (mask[k] != 0) else cells[k]
 
@@ -526,7 +540,7 @@ def _share(row, left, right, first, last, mask, given, masks, values, numbers): 
 def run_rules(  # type: ignore[no-untyped-def]
     weights, lengths, reach, whole, rules, narrows, steps, table, at, numbers, masks, values
 ):
-    """Applies rules to weights (B, N, N) float32 in place, text by text.
+    """Applies rules to weights (B, N, N) in place, text by text.
 
     reach (2): keys further than reach[0] before and reach[1] after the query are masked; unless `whole` they may be left out.
     at: room for the places of one rule's operands (2 + most steps of a rule, 8).
@@ -621,8 +635,7 @@ def run_rules(  # type: ignore[no-untyped-def]
                 if op < NORMALIZE:
                     if given == PER_ROW or last - first == 1:
                         if given == COMPUTED:
-                            number = min(max(numbers[v + first], -LARGEST), LARGEST) if abs(numbers[v + first]) < np.inf else np.nan
-                            x = np.float32(number)
+                            x = _as_weight(row, numbers[v + first]) if abs(numbers[v + first]) < np.inf else row.dtype.type(np.nan)
                         else:
                             x = values[v] if given == PER_ROW else values[v + first]
                         if x == x:
@@ -646,7 +659,7 @@ def run_rules(  # type: ignore[no-untyped-def]
                     if total != 0:
                         for k in range(first, last):
                             if mask < 0 or masks[m + k]:
-                                row[k] /= np.float32(total)
+                                row[k] /= row.dtype.type(total)
                 else:
                     to = at[0, 6] + q * at[0, 7]
                     if op == KEEP:
@@ -654,7 +667,7 @@ def run_rules(  # type: ignore[no-untyped-def]
                     elif op == KEEP_GUARD:
                         _copy(masks[to + first : to + last], masks[v + first : v + last])
                     else:
-                        _fill(values[to + first : to + last], np.float32(np.nan))
+                        _fill(values[to + first : to + last], np.nan)
                         _act_each(SET, values[to + first : to + last], numbers[v + first : v + last])
 
 
@@ -679,7 +692,7 @@ def finish(weights, lengths, reach, whole, lanes):  # type: ignore[no-untyped-de
             cells = row[start:stop]
             total = _clip(cells, lanes)
             if total > _TINY:
-                _scale(cells, np.float32(1) / total)
+                _scale(cells, cells.dtype.type(1) / total)
             elif total > 0:
                 for k in range(len(cells)):
                     cells[k] /= total

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from dsl.batch import LARGEST, MISSING, Batch
+from dsl.batch import LARGEST, LARGEST_DOUBLE, MISSING, Batch
 from dsl.kernels import run_rules
 from dsl.nodes import Num
 from dsl.plan import Stage, stage
@@ -17,9 +17,10 @@ Place = tuple[int, int, int]  # offset in the buffer, step per text, step per qu
 
 
 def run(stage: Stage, table: np.ndarray, weights: np.ndarray, batch: Batch, whole: bool) -> None:
-    """One call of the inner loops: the rules of a stage change the weights (B, N, N)."""
+    """One call of the inner loops: the rules of a stage change the weights (B, N, N), float32 or float64."""
     room = np.empty((len(stage.steps) + 2, 8), np.int64)
-    buffers = (batch.numbers.cells, batch.guards.cells, batch.weights.cells)
+    values = batch.doubles if weights.dtype == np.float64 else batch.weights
+    buffers = (batch.numbers.cells, batch.guards.cells, values.cells)
     code = (stage.rules, stage.narrows, stage.steps)
     run_rules(weights, batch.lengths, batch.reach, whole, *code, table, room, *buffers)
 
@@ -35,6 +36,7 @@ def _compute_cells(operands: Sequence[Operand], batch: Batch, state: State, whol
     """New operands with a value for every cell, if there are steps for them, in one call of the inner loops."""
     size = batch.size
     fragments = []
+    precision: type = np.float64 if any(o.form == "double" for o in operands) else np.float32
     for operand in operands:
         places = batch.buffers[operand.form].places
         if operand.axis != "cell" or operand.known_by is None or (operand.known_by, whole) in places:
@@ -46,7 +48,7 @@ def _compute_cells(operands: Sequence[Operand], batch: Batch, state: State, whol
             fragments.append(written)
     if fragments:
         part = stage((), fragments)
-        run(part, table_of(part, batch, state, whole), np.empty((len(batch), size, 0), np.float32), batch, whole)
+        run(part, table_of(part, batch, state, whole), np.empty((len(batch), size, 0), precision), batch, whole)
 
 
 def _locate(operand: Operand, batch: Batch, state: State, whole: bool) -> Place:
@@ -72,7 +74,8 @@ def _by_numpy(operand: Operand, batch: Batch, state: State) -> Place:
     buffer = batch.buffers[operand.form]
     expression = operand.expression
     assert expression is not None
-    if isinstance(expression, Num) and abs(expression.value) <= LARGEST:
+    top = {"weight": LARGEST, "double": LARGEST_DOUBLE}.get(operand.form, np.inf)
+    if isinstance(expression, Num) and abs(expression.value) <= top:
         width = 1 if operand.axis == "text" else size
         offset = buffer.reserve(width)
         buffer.cells[offset : offset + width] = expression.value
@@ -87,8 +90,8 @@ def _by_numpy(operand: Operand, batch: Batch, state: State) -> Place:
             found = np.broadcast_to(found, (*found.shape[:2], size))
     if found.dtype == np.int32:
         found = np.where(found == MISSING, np.nan, found)
-    if operand.form == "weight" and not (abs(found) <= LARGEST).all():
-        found = np.where(np.isfinite(found), np.clip(found, -LARGEST, LARGEST), np.nan)
+    if operand.form in ("weight", "double") and not (abs(found) <= top).all():
+        found = np.where(np.isfinite(found), np.clip(found, -top, top), np.nan)
     lasting = operand.known_by is not None
     offset = buffer.reserve(found.size) if lasting else buffer.slot((str(expression), found.shape), found.size)
     buffer.cells[offset : offset + found.size].reshape(found.shape)[...] = found

@@ -29,10 +29,14 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """stages in order; `whole` if rows are read beyond the masked cells, so that these count too; scope: sorts of names."""
+    """stages in order; `whole` if rows are read beyond the masked cells, so that these count too; scope: sorts of names.
+
+    double: weights are read, so that they are float64.
+    """
 
     stages: tuple[Stage, ...]
     whole: bool
+    double: bool
     scope: Scope
 
 
@@ -41,13 +45,14 @@ def plan(program: Program, settled: bool = False) -> Plan:
     """The plan of a program that the checker accepts. settled: for texts that will meet this program many times."""
     statements = inlined(program).statements
     whole = any(r.value is None for r in program.rules()) or any(map(_reads_rows, statements))
+    double = any({"weight", "row"} & free_names(s) for s in statements)
     try:
-        planner = _Planner(settled, cut=False)
+        planner = _Planner(settled, double, cut=False)
         planner.statements(statements, (), {})
     except NoStep:
-        planner = _Planner(settled, cut=True)
+        planner = _Planner(settled, double, cut=True)
         planner.statements(statements, (), {})
-    return Plan(tuple(stage(*d) for d in planner.drafts), whole, planner.scope)
+    return Plan(tuple(stage(*d) for d in planner.drafts), whole, double, planner.scope)
 
 
 def inlined(program: Program) -> Program:
@@ -105,6 +110,7 @@ class _Planner:
     """Collects fragments. With `cut`, what has no step and every `let` become names that numpy computes between two stages."""
 
     settled: bool
+    double: bool
     cut: bool
     scope: Scope = field(default_factory=dict)
     drafts: list[tuple[list[tuple[str, Expr]], list[Fragment]]] = field(default_factory=lambda: [([], [])])
@@ -132,7 +138,7 @@ class _Planner:
 
     def rule(self, op: str, value: Expr | None, parts: tuple[Expr, ...]) -> None:
         def written(value: Expr | None, parts: tuple[Expr, ...]) -> Fragment | None:
-            return fragment(op, value, parts, self.sorts(*parts, *(() if value is None else (value,))), self.settled)
+            return fragment(op, value, parts, self.sorts(*parts, *(() if value is None else (value,))), self.settled, self.double)
 
         found = written(value, parts)
         if found is None:

@@ -39,7 +39,7 @@ from dsl.nodes import (
 from dsl.parts import TEXTUAL, Axis, apart, axis_of, conjunction, grouped, narrowing
 from dsl.values import kind_of
 
-Form = Literal["number", "guard", "weight"]  # float64, truth value, float32 as a rule takes it
+Form = Literal["number", "guard", "weight", "double"]  # float64, truth value, float32 or float64 as a rule takes it
 OFFSET = Name("dist of a diagonal")
 _LASTING = TEXTUAL | {OFFSET.name}
 _OPERATIONS = {
@@ -105,13 +105,16 @@ Sorts = tuple[tuple[str, str], ...]
 
 
 @lru_cache(maxsize=1 << 14)
-def fragment(op: str, value: Expr | None, parts: tuple[Expr, ...], sorts: Sorts, settled: bool) -> Fragment | None:
+def fragment(
+    op: str, value: Expr | None, parts: tuple[Expr, ...], sorts: Sorts, settled: bool, double: bool = False
+) -> Fragment | None:
     """A rule that acts where all parts hold; None if it reads the weights in a way that has no steps.
 
     sorts: of the names that its expressions use. settled: what the texts alone decide about a cell is kept, not computed again.
+    double: the weights are float64.
     """
     try:
-        return _Writer(dict(sorts), settled).rule(op, value, parts)  # type: ignore[arg-type]
+        return _Writer(dict(sorts), settled, double).rule(op, value, parts)  # type: ignore[arg-type]
     except NoStep:
         return None
 
@@ -146,8 +149,9 @@ def of_key(e: Expr) -> Expr:
 class _Writer:
     """Writes the steps of one rule."""
 
-    def __init__(self, scope: Scope, settled: bool) -> None:
+    def __init__(self, scope: Scope, settled: bool, double: bool = False) -> None:
         self.scope, self.settled = scope, settled
+        self.given: Form = "double" if double else "weight"
         self.operands: dict[Operand, int] = {}
         self.steps: list[tuple[int, ...]] = []
         self.used: set[int] = set()  # operands that are registers in use
@@ -183,12 +187,12 @@ class _Writer:
             if computed is not None:
                 found, given = computed, kn.COMPUTED
             else:
-                found = self.operand(value_operand(value, "weight"))
+                found = self.operand(value_operand(value, self.given))
                 given = kn.PER_ROW if axis_of(value) in ("text", "query") else kn.PER_CELL
         return Fragment((_OPERATIONS[op], gate, mask, found, given), tuple(fixed), tuple(moving), *self.written())
 
     def keep(self, value: Expr, to: Operand) -> Fragment:
-        code = {"number": kn.KEEP, "guard": kn.KEEP_GUARD, "weight": kn.KEEP_WEIGHT}[to.form]
+        code = {"number": kn.KEEP, "guard": kn.KEEP_GUARD, "weight": kn.KEEP_WEIGHT, "double": kn.KEEP_WEIGHT}[to.form]
         target = self.operand(to)
         return Fragment((code, -1, -1, self.composed(value), target), (), (), *self.written())
 

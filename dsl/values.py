@@ -73,7 +73,7 @@ class State:
     """Where evaluation stands: the weights so far, and the names bound by ranges and impure lets."""
 
     batch: Batch
-    weights: Any = None  # (B, Q, K) float32, for expressions that read them
+    weights: Any = None  # (B, Q, K) float64, for expressions that read them
     sorts: Scope = field(default_factory=dict)
     bound: dict[str, np.ndarray] = field(default_factory=dict)
     depth: int = 0  # range variables in scope
@@ -244,7 +244,7 @@ class State:
                 rows, columns = (indices(v, self.batch.size) for v in (first, self.value(node.args[1])))
                 inside = (rows >= 0) & (columns >= 0)
                 texts = np.arange(len(self.batch)).reshape(-1, 1, 1)
-                picked = self.weights[texts, np.maximum(rows, 0), np.maximum(columns, 0)].astype(np.float64)
+                picked = self.weights[texts, np.maximum(rows, 0), np.maximum(columns, 0)]
                 lengths = self.batch.lengths.reshape(-1, 1, 1)
                 return np.where(inside & (rows < lengths) & (columns < lengths), picked, np.nan)
         raise TypeError(f"{node.name} has no evaluator")

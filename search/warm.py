@@ -57,6 +57,7 @@ def main() -> None:
 
     program = parse('when dist == 1 add 0.6\nwhen text(k) == "▁a" add exp(-0.3 * dist)\nwhen k == 0 scale 2')
     texts = [plain_text(["<s>", *["▁a", "▁b", "c", ".", "▁a", "▁b", "d", ".", "▁e", "▁a"]][: 8 + i]) for i in range(3)] * 3
+    evaluate(parse("add 0.8 ** k\nwhen row > 1 and weight < exp(-1) set row"), Batch(texts))  # in double
     for causal in (True, False):
         patterns = evaluate(program, Batch(texts, causal=causal))
         cells = np.concatenate([p[: len(t), : len(t)].ravel() for p, t in zip(patterns, texts, strict=True)])

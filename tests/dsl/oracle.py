@@ -34,11 +34,12 @@ from dsl.nodes import (
     Same,
     Str,
     Use,
+    free_names,
 )
 from dsl.text import Text
 from dsl.vocabulary import VOCABULARY
 
-LARGEST = 1e30
+LARGEST, LARGEST_DOUBLE = 1e30, 1e300
 
 
 class WordIndex(int):
@@ -46,16 +47,18 @@ class WordIndex(int):
 
 
 def pattern(program: Program, text: Text, causal: bool) -> np.ndarray:
-    """(n, n) float32: what `evaluate` must give for this text."""
+    """(n, n): what `evaluate` must give for this text. A program that reads weights has them in double."""
     n = len(text)
-    weights = np.zeros((n, n), np.float32)
+    double = any({"weight", "row"} & free_names(s) for s in program.statements)
+    top = LARGEST_DOUBLE if double else LARGEST
+    weights = np.zeros((n, n), np.float64 if double else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         run(program.statements, [[True] * n for _ in range(n)], [[{} for _ in range(n)] for _ in range(n)], weights, text, causal)
     for q in range(n):
         for k in range(n):
             masked = causal and k > q
-            weights[q, k] = min(weights[q, k], np.float32(LARGEST)) if weights[q, k] > 0 and not masked else 0
-        total = weights[q].sum(dtype=np.float32)
+            weights[q, k] = min(weights[q, k], weights.dtype.type(top)) if weights[q, k] > 0 and not masked else 0
+        total = weights[q].sum()
         if total > 0:
             weights[q] = weights[q] / total
     return weights
@@ -111,12 +114,13 @@ def act(rule: Rule, q: int, k: int, scope: dict[str, Any], before: np.ndarray, w
     if rule.value is None:
         total = before[q].sum(dtype=np.float64)
         if total != 0:
-            weights[q, k] = before[q, k] / np.float32(total)
+            weights[q, k] = before[q, k] / weights.dtype.type(total)
         return
     operand = value(rule.value, scope, before, text)
     if operand is None:
         return
-    x = np.float32(min(max(operand, -LARGEST), LARGEST))
+    top = LARGEST_DOUBLE if weights.dtype == np.float64 else LARGEST
+    x = weights.dtype.type(min(max(operand, -top), top))
     old = before[q, k]
     weights[q, k] = {"set": x, "add": old + x, "scale": old * x, "max": max(old, x), "min": min(old, x)}[rule.op]
 

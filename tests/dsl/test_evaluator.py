@@ -130,6 +130,36 @@ def uneven(program: Program) -> Program:
     return parse(re.sub(r"\b(0\.25|0\.5|0\.75|1\.5)\b", lambda m: str(round(float(m[0]) * 0.93, 3)), str(program)))
 
 
+@settings(max_examples=250)
+@given(programs(), st.lists(texts(9), min_size=1, max_size=2), st.booleans())
+def test_comparisons_are_decided_as_in_double(program: Program, several: list[Text], causal: bool) -> None:
+    program = uneven(program)
+    for pattern, text in zip(evaluate(program, Batch(several, causal)), several, strict=True):
+        n = len(text)
+        np.testing.assert_allclose(pattern[:n, :n], oracle.pattern(program, text, causal), atol=1e-5)
+
+
+BOUNDARIES = """
+add 0.8 ** abs(dist) | when weight < 0.8 ** 5 set 0
+add exp(-0.37 * abs(dist)) | when weight <= exp(-0.37 * 3) scale 2 | when weight(q, q - 2) == exp(-0.37 * 2) add 0.3
+when k == 0 add 0.6 | when k == q add 0.3 | when dist == 1 add 0.1 | when row >= 1 and k == 0 add 2 | when k == q add 0.1
+when k == 0 add 0.6 | when k == q add 0.3 | when dist == 1 add 0.1 | when sum(p: weight(q, p)) >= 1 add 0.5
+add 0.1 | add 0.2 | when weight == 0.3 set 5 | when weight > 0.3 scale 3 | when weight - 0.1 == 0.2 add 1
+add 0.1 * k | when weight == 0.3 set 5 | when row == 0.1 + 0.2 + 0.3 add 1 | let w = weight > 0.7 | add 0.1 | when w scale 2
+add 1e35 | when k == 0 add 1e36 | when weight > 1e35 scale 2
+add 0.7 + 0.1 * k | normalize | when weight == max(p <= q: weight(q, p)) add 0.1 | when row >= 1 scale 2
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("source", BOUNDARIES)
+@pytest.mark.parametrize("causal", [True, False])
+def test_boundaries_are_those_of_double(source: str, causal: bool) -> None:
+    program = parse(source.replace("|", "\n"))
+    text = plain_text([TOKENS[(i * i + i // 5) % len(TOKENS)] for i in range(21)])
+    (pattern,) = evaluate(program, Batch([text], causal))
+    np.testing.assert_allclose(pattern, oracle.pattern(program, text, causal), atol=1e-6)
+
+
 def assert_same_bits(program: Program, several: list[Text], causal: bool, cells: int) -> None:
     """The batch, ranges chunked by `cells`, gives what each text alone gives without chunks."""
     with pytest.MonkeyPatch.context() as patch:
