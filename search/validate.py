@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from dsl import simplify
@@ -113,18 +115,29 @@ def seconds_known(program: Program, texts: Sequence[Text], causal: bool) -> floa
     return min(times[2:]) / len(batch)
 
 
+def internal_error(error: Exception) -> str:
+    """Where in the project's own code an exception arose."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    path = Path(frame.filename)
+    return f"internal error in {path.parent.name}/{path.name}:{frame.lineno} ({type(error).__name__}: {error}), please report"
+
+
 def lift_and_validate(
     source: str, texts: Sequence[Text], causal: bool, sandbox: Sandbox | None, *, timed: bool = True
 ) -> LiftRecord:
     """Lifts a source to its canonical form and proves it on up to five of the texts; without a sandbox the proof is left out.
 
+    An exception of the lifter itself is status "failed", with the reason "internal error in …".
+
     timed: also measure `seconds_dsl`, which takes some evaluations of the program on many texts.
     """
     try:
         lifted = lift(source, facts_of(texts))
+        program = simplify(lifted.program)
     except Refusal as refusal:
         return LiftRecord("refused", reason=refusal.reason, line=refusal.line or None)
-    program = simplify(lifted.program)
+    except Exception as error:  # a defect of the lifter; the other programs go on
+        return LiftRecord("failed", reason=internal_error(error))
     if sandbox is None:
         return LiftRecord("lifted", program, lifted.name)
     chosen = validation_texts(texts)

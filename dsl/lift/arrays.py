@@ -114,6 +114,10 @@ class Arrays(Containers):
             return self.array((size, replace_names(row.dims[0], {r.var: at})), cells)
         return self.array((size,), rename(o.value, {r.var: at}))
 
+    def array_of(self, value: Any) -> Arr:
+        made = self.as_array(value)
+        return made if isinstance(made, Arr) else self.refuse(f"a {kind_of(made)} where an array was expected")
+
     def stacked(self, row: Arr, var: str, at: Expr, size: Expr) -> Arr:
         """Rows made one by one in a loop, as a matrix."""
         made = self.array((size, row.dims[0]), rename(replace_x(row.init, X1), {var: at}))
@@ -158,6 +162,8 @@ class Arrays(Containers):
 
     def cell(self, a: Arr, index: tuple[Expr, ...]) -> Any:
         """The cell's value now."""
+        if len(index) != len(a.dims):
+            self.refuse("an index with another number of dimensions")
         fixed = tuple(ZERO if d == ONE and i in X else i for d, i in zip(a.dims, index, strict=True))
         names = {"$x0": fixed[0]} if len(fixed) == 1 else {"$x0": fixed[0], "$x1": fixed[1]}
         if a.id in self.carried and fixed[0] == self.carried[a.id][0]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
+from inspect import signature
 from typing import Any, ClassVar
 
 from dsl.lift.idioms import PAIRWISE
@@ -11,7 +13,7 @@ from dsl.lift.ranges import find
 from dsl.lift.sequences import items_of, rename_guard
 from dsl.lift.subscripts import Subscripts
 from dsl.lift.terms import ONE, arith
-from dsl.lift.values import Builtin, Class, Extend, Func, Item, Module, Opaque, Over, Ref, Seq, kind_of
+from dsl.lift.values import Builtin, Class, Extend, Func, Item, Module, Opaque, Over, Ref, Refusal, Seq, kind_of
 from dsl.nodes import Expr, Name, Range
 
 PYTHON = [
@@ -63,6 +65,15 @@ ENVIRONMENT = [
     "embedding_similarity",
     "_char_sim",
 ]
+
+
+class Arguments(list[Any]):
+    """Of a call; the program may have left out what a function needs."""
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, int) and not -len(self) <= at < len(self):
+            raise Refusal(0, "a call without its arguments")
+        return super().__getitem__(at)
 
 
 class Calls(Subscripts):
@@ -148,6 +159,7 @@ class Calls(Subscripts):
         return self.refuse(f"a call of a {kind_of(f)}")
 
     def builtin(self, name: str, of: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
+        args = Arguments(args)
         if name.startswith("str."):
             return self.string_method(name[4:], of, args)
         if name.startswith("list."):
@@ -187,12 +199,15 @@ class Calls(Subscripts):
         method = getattr(self, "py_" + name, None)
         if method is None:
             return self.refuse(f"{name}(…) has no counterpart")
+        return self.called(method, name, args, keywords)
+
+    def called(self, method: Callable[..., Any], name: str, args: list[Any], keywords: dict[str, Any]) -> Any:
+        """The function that stands for one of Python's or numpy's, if it takes such arguments."""
         try:
-            return method(*args, **keywords)
-        except TypeError as error:
-            if "argument" in str(error):
-                return self.refuse(f"{name}(…) with these arguments")
-            raise
+            signature(method).bind(*args, **keywords)
+        except TypeError:
+            return self.refuse(f"{name}(…) with these arguments")
+        return method(*args, **keywords)
 
 
 class _Zero:

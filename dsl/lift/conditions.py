@@ -81,7 +81,7 @@ class Conditions(Expressions):
             case S("guard", e):
                 return e
             case S("number", e):
-                return compare("!=", e, num(0)) if not isinstance(e, Name) or e.name != "n" else TRUE
+                return and_(exists(e), compare("!=", e, num(0))) if not isinstance(e, Name) or e.name != "n" else TRUE
             case S("text", e):
                 return and_(exists(e), compare("!=", e, expr("")))
             case S("word", e):
@@ -163,18 +163,27 @@ class Conditions(Expressions):
         return self.merge(cond, a, b)
 
     def comparison(self, node: ast.Compare) -> Any:
-        left = self.evaluate(node.left)
+        left = self.compared(node.left, node.ops[0])
         parts: list[Any] = []
         for op, right_node in zip(node.ops, node.comparators, strict=True):
-            right = self.evaluate(right_node)
+            right = self.compared(right_node, op)
             parts.append(self.compare_values(op, left, right))
             left = right
         if len(parts) == 1:
             return parts[0]
         return value_of("guard", self.decide(and_(*(expr(p) for p in parts))))
 
+    def compared(self, node: ast.expr, op: ast.cmpop) -> Any:
+        """One side of a comparison; None beside a truth value stays None where Python would tell the two apart."""
+        if isinstance(node, ast.Name) and isinstance(op, ast.Is | ast.IsNot | ast.Eq | ast.NotEq):
+            held = self.decided_conflict(self.lookup(node.id), used=False)
+            if isinstance(held, Conflict) and (held.a is None or held.b is None):
+                return held
+        return self.evaluate(node)
+
     def compare_values(self, op: ast.cmpop, a: Any, b: Any) -> Any:
-        a, b = self.decided_conflict(a), self.decided_conflict(b)
+        used = not isinstance(op, ast.Is | ast.IsNot | ast.Eq | ast.NotEq)
+        a, b = self.decided_conflict(a, used), self.decided_conflict(b, used)
         match op:
             case ast.Is() | ast.IsNot() | ast.Eq() | ast.NotEq() if isinstance(a, Conflict) or isinstance(b, Conflict):
                 conflict, other = (a, b) if isinstance(a, Conflict) else (b, a)

@@ -40,12 +40,7 @@ class Elementwise(Writing):
         keywords.pop("order", None)
         method = getattr(self, "np_" + short, None)
         if method is not None:
-            try:
-                return method(*args, **keywords)
-            except TypeError as error:
-                if "argument" in str(error):
-                    return self.refuse(f"np.{short}(…) with these arguments")
-                raise
+            return self.called(method, f"np.{short}", args, keywords)
         if short in _UNARY:
             if len(args) > 1 and short in ("round", "around"):
                 return self.elementwise(lambda v: self.py_round(v, args[1]), args[0])
@@ -103,7 +98,7 @@ class Elementwise(Writing):
 
     def shaped_like(self, x: Any) -> tuple[Expr, ...]:
         x = self.row_array(self.unbox(x))
-        return x.dims if isinstance(x, Arr) else self.as_array(x).dims
+        return self.array_of(x).dims
 
     def np_zeros_like(self, x: Any) -> Any:
         return self.array(self.shaped_like(x), 0)
@@ -131,7 +126,7 @@ class Elementwise(Writing):
         return self.array((arith("-", high, low),), value_of("number", arith("+", low, X0)))
 
     def np_bincount(self, x: Any) -> Any:
-        a = self.as_array(x)
+        a = self.array_of(x)
         v, w = self.var(), self.var()
         size = quantified("max", Range(w, None, arith("-", a.dims[0], ONE)), TRUE, number(self.cell(a, (Name(w),))))
         same = compare("==", number(self.cell(a, (Name(v),))), X0)
@@ -167,7 +162,9 @@ class Elementwise(Writing):
         return self.apply(f, grids, {})
 
     def np_meshgrid(self, *xs: Any, indexing: Any = "xy") -> Any:
-        a, b = (self.as_array(x) for x in xs)
+        if len(xs) != 2:
+            self.refuse("np.meshgrid of other than two arrays")
+        a, b = (self.array_of(x) for x in xs)
         if indexing == "xy":
             dims = (b.dims[0], a.dims[0])
             return self.array(dims, self.cell(a, (X1,))), self.array(dims, self.cell(b, (X0,)))
@@ -231,7 +228,7 @@ class Elementwise(Writing):
         return self.binary(ast.Sub(), x, y)
 
     def outer(self, x: Any, y: Any, change: Callable[[Any, Any], Any]) -> Any:
-        a, b = self.as_array(x), self.as_array(y)
+        a, b = self.array_of(x), self.array_of(y)
         return self.array((a.dims[0], b.dims[0]), change(self.cell(a, (X0,)), self.cell(b, (X1,))))
 
     def np_outer(self, x: Any, y: Any) -> Any:
@@ -275,7 +272,7 @@ class Elementwise(Writing):
         return self.elementwise(lambda c, a, b: self.merge(self.truth(c), a, b), cond, *choices)
 
     def np_nonzero(self, cond: Any) -> Any:
-        a = self.as_array(cond)
+        a = self.array_of(cond)
         if len(a.dims) != 1:
             return self.refuse("the cells of a matrix where a condition holds")
         v = self.var()
@@ -322,14 +319,15 @@ class Elementwise(Writing):
         return v, v
 
     def np_diag_indices_from(self, a: Any) -> Any:
-        return self.np_diag_indices(value_of("number", a.dims[0]))
+        return self.np_diag_indices(value_of("number", self.array_of(a).dims[0]))
 
     def np_fill_diagonal(self, a: Any, value: Any) -> Any:
+        a = self.array_of(a)
         index = self.np_arange(value_of("number", a.dims[0]))
         self.write(a, (index, index), "set", value)
 
     def np_diag(self, x: Any, k: Any = 0) -> Any:
-        a = self.as_array(x)
+        a = self.array_of(x)
         if len(a.dims) == 2:
             return self.array((a.dims[0],), self.cell(a, (X0, X0))) if k == 0 else self.refuse("np.diag beside the diagonal")
         if k != 0:
@@ -338,6 +336,7 @@ class Elementwise(Writing):
         return self.array((a.dims[0], a.dims[0]), value_of("number", if_(same, number(self.cell(a, (X0,))), ZERO)))
 
     def np_transpose(self, a: Any) -> Any:
+        a = self.array_of(a)
         if len(a.dims) == 1:
             return a
         if a.log:
@@ -345,7 +344,7 @@ class Elementwise(Writing):
         return self.array((a.dims[1], a.dims[0]), self.cell(a, (X1, X0)))
 
     def np_reshape(self, a: Any, *shape: Any) -> Any:
-        a = self.as_array(a)
+        a = self.array_of(a)
         wanted = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple) else shape
         if len(a.dims) == 1 and wanted == (-1, 1):
             return self.array_item(a, (Slice(None, None, None), None))
@@ -363,7 +362,7 @@ class Elementwise(Writing):
 
     def np_concatenate(self, arrays: Any, axis: Any = 0) -> Any:
         seq = self.unbox(arrays)
-        parts = list(seq) if isinstance(seq, tuple) else items_of(seq)
+        parts = list(seq) if isinstance(seq, tuple) else items_of(seq) if isinstance(seq, Seq) else None
         if parts is None:
             self.refuse("arrays put together")
         return self.concatenated([self.as_array(p) for p in parts or []])
@@ -374,7 +373,7 @@ class Elementwise(Writing):
         return self.np_concatenate((a, b if isinstance(self.unbox(b), Seq | Arr) else (b,)))
 
     def np_roll(self, a: Any, shift: Any, axis: Any = 0) -> Any:
-        a = self.as_array(a)
+        a = self.array_of(a)
         if len(a.dims) != 1:
             self.refuse("np.roll of a matrix")
         return self.array(a.dims, self.cell(a, (arith("%", arith("-", X0, number(shift)), a.dims[0]),)))

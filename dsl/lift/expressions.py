@@ -138,17 +138,17 @@ class Expressions(Assignments):
             return resolved
         return value
 
-    def decided_conflict(self, value: Any) -> Any:
-        """On this path only one side may be possible."""
+    def decided_conflict(self, value: Any, used: bool = True) -> Any:
+        """On this path only one side may be possible. used: as something else than None."""
         while isinstance(value, Conflict):
             verdict = self.decide(value.cond)
             if verdict == TRUE:
                 value = value.a
             elif verdict == FALSE:
                 value = value.b
-            elif value.a is None and not isinstance(value.b, Conflict):
+            elif used and value.a is None and not isinstance(value.b, Conflict):
                 value = value.b  # where it is None, using it would raise
-            elif value.b is None and not isinstance(value.a, Conflict):
+            elif used and value.b is None and not isinstance(value.a, Conflict):
                 value = value.a
             else:
                 break

@@ -484,6 +484,11 @@ def exists(e: Expr) -> Expr:
     if sure(e):
         return TRUE
     match e:
+        case Find(_, Range(var, None, None, Call("words", ())), Compare("==", Call(f, (a,)), Call(g, (b,)))) if (
+            f == g == "sentence" and Name(var) in (a, b)
+        ):  # a word is in its own sentence
+            other = b if a == Name(var) else a
+            return Call("aligned", (other,)) if sure(other) else exists(other)
         case Find(_, over, guard):
             return quantified("any", over, guard)
         case Call("word", args):

@@ -50,10 +50,11 @@ class Lifter(Annotation):
 
 
 def lift(source: str, tokenizer: Mapping[str, Any] | None = None) -> Lifted:
-    """The program of a Python source: its last top-level function of two parameters. Raises Refusal.
+    """The program of a Python source: its last top-level function of two parameters.
 
     tokenizer: what is known of the tokenizer that the program will ask (dsl.text.facts_of); without it the special tokens are
-    taken to be those of the usual tokenizers.
+    taken to be those of the usual tokenizers. Raises Refusal, with the line and the reason. Any other exception is a defect of the
+    lifter, not of the program.
     """
     tree = regrouped(reworded(parse(source)))
     main = main_function(tree)
@@ -82,9 +83,6 @@ def lift(source: str, tokenizer: Mapping[str, Any] | None = None) -> Lifted:
         raise
     except TooMuch:
         raise Refusal(lifter.line, "following the program takes more work than is allowed") from None
-    except (AttributeError, TypeError, ValueError, KeyError, IndexError, AssertionError, ArithmeticError):
-        # what Python itself would refuse (a method that does not exist, an index of the wrong kind) ends here
-        raise Refusal(lifter.line, "an operation on values that it has no meaning for") from None
     except RecursionError:
         raise Refusal(lifter.line, "the program is nested too deeply") from None
     return Lifted(program, name)

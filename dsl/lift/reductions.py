@@ -41,7 +41,7 @@ class Reductions(Elementwise):
         x = self.unbox(x)
         if isinstance(x, Seq):
             return value_of("number", fold_numbers(self, kind, x))
-        x = self.as_array(x)
+        x = self.array_of(x)
         if not isinstance(x, Arr):
             return x
         return self.along(x, axis, keepdims, lambda r, e: value_of("number", quantified(kind, r, TRUE, e)))
@@ -90,7 +90,7 @@ class Reductions(Elementwise):
         x = self.unbox(x)
         if isinstance(x, Seq):
             return self.binary(ast.Div(), total, value_of("number", length(self, x)))
-        a = self.as_array(x)
+        a = self.array_of(x)
         size = a.dims[0] if len(a.dims) == 1 or axis == 0 else a.dims[1] if axis is not None else arith("*", a.dims[0], a.dims[1])
         return self.binary(ast.Div(), total, value_of("number", size))
 
@@ -100,19 +100,19 @@ class Reductions(Elementwise):
         x = self.unbox(x)
         if isinstance(x, Seq):
             return self.some(x, "any")
-        return self.along_guard(self.as_array(x), axis, keepdims, "any")
+        return self.along_guard(self.array_of(x), axis, keepdims, "any")
 
     def np_all(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         x = self.unbox(x)
         if isinstance(x, Seq):
             return self.some(x, "all")
-        return self.along_guard(self.as_array(x), axis, keepdims, "all")
+        return self.along_guard(self.array_of(x), axis, keepdims, "all")
 
     def np_count_nonzero(self, x: Any, axis: Any = None) -> Any:
         x = self.unbox(x)
         if isinstance(x, Seq):
-            x = self.as_array(x)
-        return self.along_guard(self.as_array(x), axis, False, "count")
+            x = self.array_of(x)
+        return self.along_guard(self.array_of(x), axis, False, "count")
 
     def np_argmax(self, x: Any, axis: Any = None) -> Any:
         return self.arg_extreme(x, "max", axis)
@@ -124,7 +124,7 @@ class Reductions(Elementwise):
         held = self.unbox(x)
         if isinstance(held, Seq) and unknown_length(held):
             return self.place_of_extreme(held, kind)
-        a = self.as_array(x)
+        a = self.array_of(x)
         if not isinstance(a, Arr):
             return self.refuse(f"np.arg{kind}")
 
@@ -153,7 +153,7 @@ class Reductions(Elementwise):
         return value_of("number", quantified("count", before, c.guard))
 
     def np_cumsum(self, x: Any, axis: Any = None) -> Any:
-        a = self.as_array(x)
+        a = self.array_of(x)
         if len(a.dims) != 1:
             return self.refuse("np.cumsum of a matrix")
         v = self.var()
@@ -169,7 +169,7 @@ class Reductions(Elementwise):
 
     def np_accumulate(self, x: Any, kind: str) -> Any:
         """maximum.accumulate and minimum.accumulate."""
-        a = self.as_array(x)
+        a = self.array_of(x)
         if len(a.dims) != 1:
             return self.refuse("accumulate of a matrix")
         v = self.var()
@@ -189,10 +189,11 @@ class Reductions(Elementwise):
     np_percentile = np_sort
 
     def np_fill(self, a: Any, value: Any) -> Any:
+        a = self.array_of(a)
         self.write(a, (Slice(None, None, None),), "set", value)
 
     def np_flatten(self, a: Any) -> Any:
-        return a if len(a.dims) == 1 else self.refuse("a matrix made flat")
+        return a if len(self.array_of(a).dims) == 1 else self.refuse("a matrix made flat")
 
     np_ravel = np_flatten
 

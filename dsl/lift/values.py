@@ -368,10 +368,7 @@ def merge_scalars(cond: Expr, a: Any, b: Any) -> Any:
     if a is None or b is None:
         other = b if a is None else a
         sort = sort_of(other)
-        if sort not in MISSING:
-            if sort == "guard":  # None beside a truth value: as good as False
-                pair = (False if a is None else a, False if b is None else b)
-                return value_of("guard", guard_if(cond, expr(pair[0]), expr(pair[1])))
+        if sort not in MISSING:  # None beside a truth value is as good as False only where nothing but its truth is asked for
             return None
         missing = MISSING[sort]
         return value_of(sort, if_(cond, missing if a is None else expr(a), missing if b is None else expr(b)))
@@ -549,8 +546,8 @@ def equal(a: Any, b: Any) -> Expr:
     if {sa, sb} == {"guard", "number"}:
         return compare("==", number(a), number(b))
     if sa != sb:
-        return Bool(False)
-    return compare("==", expr(a), expr(b))
+        return not_(or_(exists(expr(a)), exists(expr(b)))) if "guard" not in (sa, sb) else Bool(False)
+    return or_(compare("==", expr(a), expr(b)), not_(or_(exists(expr(a)), exists(expr(b)))))  # None == None
 
 
 SEPARATING = frozenset(" \t\n|_~")  # what tokens do not contain, in practice; validation would show it
