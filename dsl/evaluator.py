@@ -28,7 +28,7 @@ def evaluate(program: Program, batch: Batch) -> np.ndarray:
     batch.met.add(program)
     prepared = plan(program, settled)
     weights = _run(prepared, batch, prepared.whole)
-    finish(weights, batch.lengths, batch.reach, prepared.whole, np.empty(BLOCK, weights.dtype))
+    finish(weights, batch.lengths, batch.reach, prepared.whole, np.empty(BLOCK))
     return weights.astype(np.float32, copy=False)
 
 

@@ -1,9 +1,10 @@
 """The inner loops of evaluation, compiled by numba: rules applied to texts row by row, and rows normalised at the end.
 
 Weights are float32, or float64 where a program reads them, so that it compares what Python would compare. Operands lie in three
-buffers, numbers (float64, missing is NaN; texts and words are their codes), masks (uint8) and values of rules (as the weights are). An entry of the
-table of operands is (offset, step per text, step per query); a vector's values for keys 0, 1, … follow one another. Rules, steps
-and codes are laid out in dsl/plan.py. All loops stand in one file, because numba notices changes of a file, not of what it imports.
+buffers, numbers (float64, missing is NaN; texts and words are their codes), masks (uint8), values of rules (as the weights are).
+An entry of the table of operands is (offset, step per text, step per query); a vector's values for keys 0, 1, … follow one another.
+Rules, steps and codes are laid out in dsl/plan.py. All loops stand in one file, because numba notices changes of a file, not of what
+it imports.
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ def row_sums(weights, lengths, out):  # type: ignore[no-untyped-def]
 
 @_loop
 def _clip(cells, lanes):  # type: ignore[no-untyped-def]
-    """Clips to [0, LARGEST], NaN to 0; returns the sum, taken block by block so that zeros at the end change no bit of it."""
+    """Clips to [0, LARGEST], NaN to 0; returns the sum in double, taken block by block so that zeros at the end change no bit."""
     top = _top(cells)
     for i in range(BLOCK):
         lanes[i] = 0
@@ -84,7 +85,7 @@ def _clip(cells, lanes):  # type: ignore[no-untyped-def]
             x = x if x < top else top
             block[i] = x
             lanes[i] += x
-    total = cells.dtype.type(0)
+    total = 0.0
     for i in range(BLOCK):
         total += lanes[i]
     return total
@@ -675,7 +676,7 @@ def run_rules(  # type: ignore[no-untyped-def]
 def finish(weights, lengths, reach, whole, lanes):  # type: ignore[no-untyped-def]
     """Masked cells become 0, others are clipped to [0, LARGEST] (NaN to 0), and each row is divided by its sum; in place.
 
-    lanes: room for BLOCK numbers.
+    lanes: room for BLOCK float64.
     """
     for b in range(len(lengths)):
         n = lengths[b]
@@ -692,7 +693,7 @@ def finish(weights, lengths, reach, whole, lanes):  # type: ignore[no-untyped-de
             cells = row[start:stop]
             total = _clip(cells, lanes)
             if total > _TINY:
-                _scale(cells, cells.dtype.type(1) / total)
+                _scale(cells, cells.dtype.type(1 / total))
             elif total > 0:
                 for k in range(len(cells)):
                     cells[k] /= total

@@ -26,10 +26,13 @@ from dsl.lift.values import (
     Opaque,
     Over,
     Ref,
+    Refusal,
     RowView,
     S,
     Seq,
     Slice,
+    common_dtype,
+    dtype_of,
     expr,
     high_of,
     kind_of,
@@ -69,13 +72,17 @@ class Arrays(Containers):
             return self.box(seq)
         return self.array((size,), value, is_list=True)
 
+    def dtype_of_list(self, a: Arr) -> str:
+        """The dtype that numpy gives an array made from the list as it is now."""
+        return common_dtype((a.kind, *(dtype_of(S("number", e.value) if isinstance(e.value, Expr) else e.value) for e in a.log)))
+
     def as_array(self, value: Any) -> Any:
         """A list as an array of one dimension, a list of lists as one of two."""
         value = self.unbox(value)
         if isinstance(value, Arr):
             if value.is_list:
                 copy = self.continued(value)
-                copy.is_list = False
+                copy.is_list, copy.kind = False, self.dtype_of_list(value)
                 return copy
             return value
         if isinstance(value, RowView):
@@ -93,7 +100,7 @@ class Arrays(Containers):
             cells: Any = known[0] if known else 0.0
             for i, v in enumerate(known[1:], 1):
                 cells = self.merge(compare("==", X0, num(i)), v, cells)
-            return self.array((num(len(known)),), cells)
+            return self.array((num(len(known)),), cells, kind=common_dtype(map(dtype_of, known)))
         if len(value.segments) != 1 or not isinstance(value.segments[0], Over):
             return self.concatenated([self.as_array(Seq((s,))) for s in value.segments])
         o = value.segments[0] if isinstance(value.segments[0].value, Arr) else renewed(self, value.segments[0])
@@ -137,7 +144,7 @@ class Arrays(Containers):
         return made
 
     def continued(self, a: Arr) -> Arr:
-        made = self.array(a.dims, a.init, a.base)
+        made = self.array(a.dims, a.init, a.base, kind=a.kind)
         made.log = list(a.log)
         made.lineage = {**a.lineage, a.id: len(a.log)}
         made.rows = a.rows
@@ -164,13 +171,16 @@ class Arrays(Containers):
         """The cell's value now."""
         if len(index) != len(a.dims):
             self.refuse("an index with another number of dimensions")
+        if a.part_of is not None and len(a.part_of[0].log) != a.part_of[1]:
+            self.refuse("a part of an array, read after the array was changed")
         fixed = tuple(ZERO if d == ONE and i in X else i for d, i in zip(a.dims, index, strict=True))
         names = {"$x0": fixed[0]} if len(fixed) == 1 else {"$x0": fixed[0], "$x1": fixed[1]}
         if a.id in self.carried and fixed[0] == self.carried[a.id][0]:
             return self.store[self.carried[a.id][1]]
         self.seen.append((a, fixed, self.line))
         if not a.log:
-            return rename(a.init, names)
+            value = rename(a.init, names)
+            return float(value) if a.kind == "float" and isinstance(value, int) and not a.is_list else value
         numeric = sort_of(a.init) == "number"
         if numeric and len(a.dims) == 2:
             return S("number", self.read(a, fixed))
@@ -180,7 +190,9 @@ class Arrays(Containers):
         try:
             return fold(self, a, len(a.log), fixed)
         except Unsettled:
-            return S(sort_of(a.init) or "number", Name(f"$f{self.fresh()}"))  # the loop looks at the read once it is through
+            name = f"$f{self.fresh()}"
+            self.origin[name] = Refusal(self.line, "an array that is read while a loop fills it")
+            return S(sort_of(a.init) or "number", Name(name))  # the loop looks at the read once it is through
 
     def rules_of(self, a: Arr, entries: list[Entry], given: list[frozenset[int]]) -> list[Normal]:
         """The writes of an array that is read, as rules; `given` are the loops around each that the reader is in, too."""
@@ -210,7 +222,8 @@ class Arrays(Containers):
         specs = [self.spec(s) for s in specs]
         if len(specs) == 1 and isinstance(specs[0], Arr) and len(specs[0].dims) == 2:
             return self.refuse("the cells of a matrix selected by a mask")
-        if len(a.dims) == 2 and len(specs) == 1 and not isinstance(specs[0], Slice | Arr | Seq) and specs[0] is not None:
+        row = not isinstance(specs[0], Slice | Arr | Seq) and specs[0] is not None
+        if len(a.dims) == 2 and row and (len(specs) == 1 or specs[1:] == [Slice(None, None, None)]):
             return RowView(a, specs[0])
         if len(a.dims) == 1 and len(specs) == 1 and isinstance(specs[0], Arr) and sort_of(specs[0].init) == "guard":
             m = specs[0]
@@ -268,7 +281,14 @@ class Arrays(Containers):
             axis += 1
         if not dims:
             return self.cell(a, tuple(picks))
-        return self.array(tuple(dims), self.cell(a, tuple(picks)))
+        made = self.array(tuple(dims), self.cell(a, tuple(picks)), kind=a.kind)
+        return made if fancy else self.part(made, a)
+
+    def part(self, made: Arr, a: Arr) -> Arr:
+        """What shares its memory with the array that it was made from."""
+        whole = a.part_of[0] if a.part_of is not None else a
+        made.part_of = (whole, len(whole.log))
+        return made
 
     def spec(self, s: Any) -> Any:
         """One index, as a number, a slice, None, an array or a list."""
@@ -305,11 +325,12 @@ class Arrays(Containers):
             return value
         a = value.array
         index = wrapped(self, number(value.index), a.dims[0])
-        return self.array((a.dims[1],), self.cell(a, (index, X0)))
+        return self.part(self.array((a.dims[1],), self.cell(a, (index, X0)), kind=a.kind), a)
 
     # --- elementwise --------------------------------------------------------------------------------------------
 
-    def elementwise(self, change: Callable[..., Any], *operands: Any) -> Any:
+    def elementwise(self, change: Callable[..., Any], *operands: Any, kind: str | None = None) -> Any:
+        """kind: the result's dtype, if it does not follow from the operands'."""
         values = [self.row_array(self.unbox(v)) for v in operands]
         lists = [v for v in values if isinstance(v, Seq) and unknown_length(v)]
         if len(lists) == 1 and not any(isinstance(v, Arr | tuple) or (isinstance(v, Seq) and v is not lists[0]) for v in values):
@@ -333,15 +354,20 @@ class Arrays(Containers):
             else:
                 cells.append(v)
         result = change(*cells)
+        if kind is None and sort_of(result) == "guard":
+            kind = "bool"
+        elif kind is None:
+            kind = common_dtype(v.kind if isinstance(v, Arr) else dtype_of(v) for v in values)
+            kind = "int" if kind == "bool" else kind
         main = next((a for a in arrays if a.log and a.dims == made_dims and sort_of(a.init) == "number"), None)
         if main is not None and rank == 1 and self.made_before_loops(main):
             main = None  # an array of its own in every iteration
         if main is not None and sort_of(result) == "number" and len(self.path) >= main.base:
             made = self.continued(main)
-            made.is_list = False
+            made.is_list, made.kind = False, kind
             made.log.append(Entry(tuple(self.path), "set", tuple(X[:rank]), number(result), self.line))
             return made
-        made = self.array(made_dims, result)
+        made = self.array(made_dims, result, kind=kind)
         made.mask = next((a.mask for a in arrays if a.mask is not None), None)
         return made
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from dsl.lift.ascending import joined_parts
 from dsl.lift.calls import Calls, _bounds, element_after
-from dsl.lift.dictionaries import dict_get
+from dsl.lift.dictionaries import entries_asked
 from dsl.lift.elements import element, first_of, sliced
 from dsl.lift.guards import and_, compare, conjuncts, exists, if_, or_
 from dsl.lift.likeness import canonical
@@ -22,7 +22,7 @@ from dsl.nodes import FALSE, TRUE, Call, Expr, Name, Num, Range
 
 class Builtins(Calls):
     def py_len(self, x: Any) -> Any:
-        x = self.unbox(x)
+        holder, x = x, self.unbox(x)
         match x:
             case S("text", e):
                 return S("number", Call("length", (e,)))
@@ -34,11 +34,12 @@ class Builtins(Calls):
                 array = self.row_array(x)
                 return value_of("number", array.dims[0])
             case Dict(items, writes):
+                entries_asked(self, holder)
                 if writes:
                     return value_of("number", length(self, self.keys_set(x)))
                 return len(items)
-            case DictSlot(ref, key):
-                return self.py_len(dict_get(self, self.unbox(ref), key, Seq()))
+            case DictSlot():
+                return self.py_len(self.slot_list(x))
             case Opaque("ids"):
                 return S("number", N)
             case Opaque("batch"):

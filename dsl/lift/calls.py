@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from dataclasses import replace
 from inspect import signature
 from typing import Any, ClassVar
 
@@ -55,6 +56,10 @@ PYTHON = [
     "slice",
     "getattr",
 ]
+ITERATORS = frozenset({
+    "zip", "map", "filter", "enumerate", "reversed", "iter",
+    "itertools.chain", "itertools.product", "itertools.pairwise",
+})  # fmt: skip
 ERRORS = "Exception ValueError IndexError KeyError TypeError AttributeError StopIteration RuntimeError ZeroDivisionError NameError"
 ENVIRONMENT = [
     "make_row_stochastic",
@@ -95,12 +100,6 @@ class Calls(Subscripts):
             found = self.over_characters(node.func.id, node.args[0])
             if found is not None:
                 return found
-        if (
-            isinstance(node.func, ast.Name)
-            and node.func.id == "isinstance"
-            and self.lookup("isinstance").__class__.__name__ == "Undefined"
-        ):
-            return True
         if self.extends_group(node):
             return None
         f = self.evaluate(node.func)
@@ -149,7 +148,8 @@ class Calls(Subscripts):
             case Class():
                 return self.instantiate(f, args, keywords)
             case Builtin(name, of):
-                return self.builtin(name, of, args, keywords)
+                made = self.builtin(name, of, args, keywords)
+                return replace(made, once=True) if isinstance(made, Seq) and name in ITERATORS else made
             case Opaque("tokenizer"):
                 return self.builtin("tokens.call", None, args, keywords)
             case Opaque(name):
@@ -211,14 +211,16 @@ class Calls(Subscripts):
 
 
 class _Zero:
-    def __init__(self, value: float = 0):
-        self.value = value
+    """The factory of a defaultdict of numbers, or what a Counter says of other keys. creates: a read makes an entry."""
+
+    def __init__(self, value: float = 0, creates: bool = True):
+        self.value, self.creates = value, creates
 
     def __call__(self) -> Any:
         return self.value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Zero) and other.value == self.value
+        return isinstance(other, _Zero) and (other.value, other.creates) == (self.value, self.creates)
 
     def __hash__(self) -> int:
         return hash(self.value)

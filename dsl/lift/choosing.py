@@ -12,10 +12,12 @@ from dsl.lift.order import search
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import constant, fold_numbers, items_of, nonempty, quantify, renewed
 from dsl.lift.terms import ZERO, arith, extreme
-from dsl.lift.values import Arr, Item, Over, RowView, S, Seq, expr, number, rename, sort_of, value_of
+from dsl.lift.types import type_of
+from dsl.lift.values import Arr, Item, Over, RowView, S, Seq, expr, kind_of, number, rename, sort_of, value_of
 from dsl.nodes import TRUE, Call, Expr, Num
 
 _NONE = object()
+_TYPES: dict[str, type] = {t.__name__: t for t in (str, int, float, bool, list, tuple, dict, set)}
 
 
 _SELF = object()  # the key of tuples that are compared themselves
@@ -205,11 +207,19 @@ class Choosing(Collecting):
                     return value_of("guard", not_(Call(kind_name, (e,))))
         return self.refuse("the characters of a token one by one")
 
-    def py_isinstance(self, *args: Any) -> Any:
-        return True
+    def py_isinstance(self, x: Any, kinds: Any) -> Any:
+        names = [getattr(k, "name", "") for k in (kinds if isinstance(kinds, tuple) else (kinds,))]
+        known = type_of(self.unbox(x))
+        if known in (None, object) or not all(n in _TYPES for n in names):
+            return self.refuse(f"isinstance of a {kind_of(x)}, whose type is not certain")
+        assert known is not None
+        return issubclass(known, tuple(_TYPES[n] for n in names))
 
-    def py_hasattr(self, *args: Any) -> Any:
-        return True
+    def py_hasattr(self, x: Any, name: Any) -> Any:
+        known = type_of(self.unbox(x))
+        if known in (None, object) or not isinstance(name, str):
+            return self.refuse(f"hasattr of a {kind_of(x)}, whose type is not certain")
+        return hasattr(known, name)
 
     def py_print(self, *args: Any, **keywords: Any) -> Any:
         return None
@@ -266,4 +276,6 @@ class Choosing(Collecting):
     def py_getattr(self, of: Any, name: Any, *otherwise: Any) -> Any:
         if not isinstance(name, str):
             self.refuse("getattr with a computed name")
+        if otherwise and not (isinstance(of, S) and of.sort == "word") and not self.py_hasattr(of, name):
+            return otherwise[0]
         return self.attribute(of, name)

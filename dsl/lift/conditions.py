@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.dictionaries import dict_get, dict_has, renewed_write
+from dsl.lift.dictionaries import dict_has, entries_asked, renewed_write
 from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
 from dsl.lift.guards import and_, compare, exists, guard_if, member, not_, or_
@@ -14,15 +14,24 @@ from dsl.lift.sequences import constant, contains, items_of, nonempty, one_to_on
 from dsl.lift.terms import ONE, N, arith, num
 from dsl.lift.values import (
     Arr,
+    Builtin,
+    Class,
     CondEl,
     Dict,
     DictSlot,
     Doc,
+    Func,
+    Instance,
     Item,
+    Joined,
+    Module,
+    Opaque,
     Over,
     RowView,
     S,
+    Sentence,
     Seq,
+    Stream,
     equal,
     expr,
     high_of,
@@ -76,7 +85,7 @@ class Conditions(Expressions):
         return self.truth(value)
 
     def truth(self, value: Any) -> Expr:
-        value = self.unbox(value)
+        holder, value = value, self.unbox(value)
         match value:
             case S("guard", e):
                 return e
@@ -89,6 +98,7 @@ class Conditions(Expressions):
             case Seq():
                 return nonempty(self, value)
             case Dict(items, writes):
+                entries_asked(self, holder)
                 if items:
                     return TRUE
                 return or_(*(self.any_write(w) for w in writes))
@@ -98,7 +108,15 @@ class Conditions(Expressions):
                 return self.refuse("the truth of an array")
             case Doc():
                 return self.truth(self.iterable(value))
-        return TRUE
+            case DictSlot():
+                return self.truth(self.slot_list(value))
+            case Joined(parts):
+                return or_(*(self.truth(p) for p in parts))
+            case Func() | Builtin() | Class() | Module() | Instance() | Stream() | Sentence():
+                return TRUE
+            case Opaque(name) if name not in ("string", "constant"):
+                return TRUE
+        return self.refuse(f"the truth of a {kind_of(value)}")
 
     def any_write(self, w: Any) -> Expr:
 
@@ -307,17 +325,19 @@ class Conditions(Expressions):
 
     def inside_of(self, x: Any, container: Any) -> Expr:
         """x in container."""
-        container = self.unbox(container)
+        holder, container = container, self.unbox(container)
         match container:
             case Seq():
                 return contains(self, container, self.frozen(x))
+            case Stream():
+                return contains(self, self.iterable(container), self.frozen(x))
             case tuple():
                 return contains(self, constant(container), x)
             case Dict():
+                entries_asked(self, holder)
                 return dict_has(self, container, x)
-            case DictSlot(ref, key):
-                found = dict_get(self, self.unbox(ref), key, Seq())
-                return contains(self, self.unbox(found), x)
+            case DictSlot():
+                return contains(self, self.unbox(self.slot_list(container)), x)
             case Conflict(cond=cond, a=a, b=b):
                 yes, no = self.inside_of(x, a), self.inside_of(x, b)
                 cases = no.items if isinstance(no, Or) else (no,)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dsl.lift.calls import _Zero
-from dsl.lift.dictionaries import constant_key, dict_get, dict_values
+from dsl.lift.dictionaries import constant_key, dict_get, dict_values, entries_asked
 from dsl.lift.guards import and_, compare, exists, if_, not_
 from dsl.lift.order import search
 from dsl.lift.ranges import quantified
@@ -169,6 +169,8 @@ class Containers(TextMethods):
 
     def dict_method(self, name: str, ref: Any, args: list[Any], keywords: dict[str, Any]) -> Any:
         held = self.unbox(ref)
+        if name in ("get", "keys", "values", "items", "setdefault"):
+            entries_asked(self, ref)
         match name:
             case "get":
                 return dict_get(self, held, args[0], self.frozen(args[1]) if len(args) > 1 else None)
@@ -209,7 +211,7 @@ class Containers(TextMethods):
             write = Write((), TRUE, slot.key, self.stored(args[0]), "append")
             self.rebox(slot.ref, Dict(held.items, (*held.writes, write), held.factory))
             return None
-        seq = dict_get(self, held, slot.key, Seq())
+        seq = self.slot_list(slot)
         return self.list_method(name, self.box(seq) if isinstance(seq, Seq) else seq, args, {})
 
     def collection(self, name: str, args: list[Any], keywords: dict[str, Any]) -> Any:
@@ -234,7 +236,7 @@ class Containers(TextMethods):
                 return self.py_list(*args)
             case "Counter":
                 if not args:
-                    return self.box(Dict((), (), _Zero()))
+                    return self.box(Dict((), (), _Zero(creates=False)))
                 seq = self.iterable(args[0])
                 writes = []
                 for s in seq.segments:
@@ -242,7 +244,7 @@ class Containers(TextMethods):
                         writes.append(Write(s.ranges, s.guard, s.value, 1, "sum"))
                     else:
                         writes.append(Write((), s.cond, s.value, 1, "sum"))
-                return self.box(Dict((), tuple(writes), _Zero()))
+                return self.box(Dict((), tuple(writes), _Zero(creates=False)))
         return self.refuse(f"collections.{name}")
 
     def itertool(self, name: str, args: list[Any]) -> Any:

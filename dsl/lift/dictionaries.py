@@ -10,7 +10,7 @@ from dsl.lift.order import search
 from dsl.lift.ranges import find, quantified, replace_names
 from dsl.lift.sequences import constant, contains, quantify, refuse, rename_range, renewed
 from dsl.lift.terms import MISSING_NUMBER, MISSING_WORD, ONE, ZERO, arith, num
-from dsl.lift.values import Dict, Item, Over, S, Seq, Write, equal, mentions, number, rename, value_of
+from dsl.lift.values import Dict, Item, LoopEl, Over, Ref, Refusal, S, Seq, Write, equal, mentions, number, rename, value_of
 from dsl.nodes import FALSE, TRUE, Aggregate, Call, Compare, Expr, Find, IfElse, Name, Range, free_names
 
 
@@ -41,6 +41,28 @@ def dict_has(m: Machine, d: Dict, key: Any) -> Expr:
     return or_(*parts)
 
 
+def entry_read(m: Machine, ref: Any, held: Dict, key: Any) -> None:
+    """dict[key] was read: a defaultdict has an entry from then on."""
+    if not isinstance(ref, Ref) or not getattr(held.factory, "creates", False) or m.decide(dict_has(m, held, key)) == TRUE:
+        return
+    m.entered.add(ref.id)
+    line, loops = m.asked.get(ref.id, (0, frozenset()))
+    if loops & loops_around(m):  # asked in an earlier line of a round that comes later
+        raise Refusal(line, ENTERED)
+
+
+def entries_asked(m: Machine, ref: Any) -> None:
+    """What the keys of a dictionary are is about to be told."""
+    if isinstance(ref, Ref):
+        if ref.id in m.entered:
+            refuse(ENTERED)
+        m.asked[ref.id] = m.line, loops_around(m)
+
+
+def loops_around(m: Machine) -> frozenset[str]:
+    return frozenset(el.loop.range.var for el in m.path if isinstance(el, LoopEl))
+
+
 def renewed_write(m: Machine, w: Write) -> Write:
     if not w.ranges:
         return w
@@ -48,6 +70,7 @@ def renewed_write(m: Machine, w: Write) -> Write:
     return Write(o.ranges, o.guard, o.value[0], o.value[1], w.mode, w.start, w.descending)
 
 
+ENTERED = "the entries of a defaultdict, of which reading makes new ones"
 ABSENT = object()
 
 

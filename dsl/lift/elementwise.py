@@ -11,10 +11,27 @@ from dsl.lift.arrays import X, unknown_length
 from dsl.lift.guards import and_, compare, if_, not_, or_
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import contains, items_of
-from dsl.lift.terms import ONE, ZERO, arith, neg, num
-from dsl.lift.values import X0, X1, Arr, Builtin, Opaque, Over, S, Seq, Slice, expr, number, sort_of, value_of
+from dsl.lift.terms import ONE, ZERO, arith, neg, num, sure
+from dsl.lift.values import (
+    X0,
+    X1,
+    Arr,
+    Opaque,
+    Over,
+    RowView,
+    S,
+    Seq,
+    Slice,
+    common_dtype,
+    dtype_of,
+    expr,
+    kind_of,
+    number,
+    sort_of,
+    value_of,
+)
 from dsl.lift.writing import Writing
-from dsl.nodes import TRUE, Call, Expr, Name, Num, Range
+from dsl.nodes import TRUE, Binary, Call, Expr, Name, Num, Range, walk
 
 _UNARY = {
     "exp": "exp", "log": "log", "sqrt": "sqrt", "tanh": "tanh", "sin": "sin", "cos": "cos", "floor": "floor", "rint": "round",
@@ -22,6 +39,10 @@ _UNARY = {
 }  # fmt: skip
 
 
+_DTYPES = {
+    **dict.fromkeys(("float", "float64", "float32", "double"), "float"), **dict.fromkeys(("int", "int64", "int32", "intp"), "int"),
+    "bool": "bool",
+}  # fmt: skip
 # what an array of truth values holds at first
 _CONSTANT = {"zeros": False, "empty": False, "ones": True, "zeros_like": False, "empty_like": False, "ones_like": True}
 
@@ -34,17 +55,40 @@ class Elementwise(Writing):
         kind = keywords.pop("dtype", None)
         if short in _CONSTANT and len(args) == 2:
             *args, kind = args
-        if short in _CONSTANT and kind == Builtin("bool"):
-            keywords["fill_value"], short = _CONSTANT[short], "full_like" if short.endswith("_like") else "full"
         keywords.pop("copy", None)
         keywords.pop("order", None)
+        if "out" in keywords and short != "divide":
+            return self.refuse("an array given as out")
+        dtype = None if kind is None else self.dtype(kind)
+        if short in _CONSTANT and dtype == "bool":
+            keywords["fill_value"], short = _CONSTANT[short], "full_like" if short.endswith("_like") else "full"
+        made = self.numpy_function(short, args, keywords)
+        if dtype is not None and isinstance(made, Arr):
+            made = made if made.kind == dtype else self.cast(made, dtype)
+        return made
+
+    def dtype(self, kind: Any) -> str:
+        name = kind if isinstance(kind, str) else getattr(kind, "name", "").removeprefix("np.")
+        if name.rstrip("_") in _DTYPES:
+            return _DTYPES[name.rstrip("_")]
+        return self.refuse(f"arrays of the dtype {name or kind_of(kind)}")
+
+    def cast(self, a: Any, dtype: str) -> Any:
+        match dtype:
+            case "bool":
+                return self.elementwise(lambda v: value_of("guard", self.truth(v)), a, kind="bool")
+            case "int":
+                return self.elementwise(self.py_int, a, kind="int")
+        return self.elementwise(lambda v: value_of("number", number(v)), a, kind="float")
+
+    def numpy_function(self, short: str, args: list[Any], keywords: dict[str, Any]) -> Any:
         method = getattr(self, "np_" + short, None)
         if method is not None:
             return self.called(method, f"np.{short}", args, keywords)
         if short in _UNARY:
             if len(args) > 1 and short in ("round", "around"):
                 return self.elementwise(lambda v: self.py_round(v, args[1]), args[0])
-            return self.elementwise(lambda v: self.function_of(_UNARY[short], v), args[0])
+            return self.elementwise(lambda v: self.function_of(_UNARY[short], v), args[0], kind="float")
         return self.refuse(f"np.{short} has no counterpart")
 
     def function_of(self, name: str, v: Any) -> Any:
@@ -86,12 +130,12 @@ class Elementwise(Writing):
         return self.refuse(f"math.{name} has no counterpart")
 
     def np_zeros(self, shape: Any) -> Any:
-        return self.array(self.dims(shape), 0)
+        return self.array(self.dims(shape), 0, kind="float")
 
     np_empty = np_zeros
 
     def np_ones(self, shape: Any) -> Any:
-        return self.array(self.dims(shape), 1)
+        return self.array(self.dims(shape), 1, kind="float")
 
     def np_full(self, shape: Any, fill_value: Any) -> Any:
         return self.array(self.dims(shape), fill_value)
@@ -101,21 +145,23 @@ class Elementwise(Writing):
         return self.array_of(x).dims
 
     def np_zeros_like(self, x: Any) -> Any:
-        return self.array(self.shaped_like(x), 0)
+        return self.array(self.shaped_like(x), 0, kind=self.array_of(x).kind)
 
     np_empty_like = np_zeros_like
 
     def np_ones_like(self, x: Any) -> Any:
-        return self.array(self.shaped_like(x), 1)
+        return self.array(self.shaped_like(x), 1, kind=self.array_of(x).kind)
 
     def np_full_like(self, x: Any, fill_value: Any) -> Any:
-        return self.array(self.shaped_like(x), fill_value)
+        kind = self.array_of(x).kind
+        fill_value = fill_value if kind == "bool" and isinstance(fill_value, bool) else self.as_dtype(kind, "set", fill_value)
+        return self.array(self.shaped_like(x), fill_value, kind=kind)
 
     def np_eye(self, n: Any, m: Any = None, k: Any = 0) -> Any:
         size = number(n)
         other = size if m is None else number(m)
         same = compare("==", arith("+", X0, number(k)), X1)
-        return self.array((size, other), value_of("number", if_(same, ONE, ZERO)))
+        return self.array((size, other), value_of("number", if_(same, ONE, ZERO)), kind="float")
 
     np_identity = np_eye
 
@@ -123,7 +169,9 @@ class Elementwise(Writing):
         low, high = (ZERO, number(args[0])) if len(args) == 1 else (number(args[0]), number(args[1]))
         if len(args) > 2 and args[2] != 1:
             self.refuse("arange with a step")
-        return self.array((arith("-", high, low),), value_of("number", arith("+", low, X0)))
+        kind = common_dtype(map(dtype_of, args))
+        made = value_of("number", arith("+", low, X0))
+        return self.array((arith("-", high, low),), made, kind="int" if kind == "whole" else kind)
 
     def np_bincount(self, x: Any) -> Any:
         a = self.array_of(x)
@@ -138,18 +186,19 @@ class Elementwise(Writing):
         step = arith("/", arith("-", number(stop), number(start)), arith("-", size, ONE))
         last = arith("-", size, ONE)
         value = arith("+", number(start), if_(compare(">", last, ZERO), arith("*", step, X0), ZERO))
-        return self.array((size,), value_of("number", value))
+        return self.array((size,), value_of("number", value), kind="float")
 
     def np_array(self, x: Any) -> Any:
         held = self.unbox(x)
         if isinstance(held, Seq) and unknown_length(held):
             return self.box(held)
         made = self.as_array(x)
-        if made is x and isinstance(made, Arr):
+        if isinstance(made, Arr) and (made is x or made.part_of is not None):
             return self.continued(made)
         return made
 
-    np_asarray = np_array
+    def np_asarray(self, x: Any) -> Any:
+        return x if isinstance(x, Arr | RowView) and not getattr(x, "is_list", False) else self.np_array(x)
 
     def np_vstack(self, x: Any) -> Any:
         return self.as_array(x)
@@ -158,7 +207,7 @@ class Elementwise(Writing):
 
     def np_fromfunction(self, f: Any, shape: Any) -> Any:
         dims = self.dims(shape)
-        grids = [self.array(dims, S("number", X[i])) for i in range(len(dims))]
+        grids = [self.array(dims, S("number", X[i]), kind="float") for i in range(len(dims))]
         return self.apply(f, grids, {})
 
     def np_meshgrid(self, *xs: Any, indexing: Any = "xy") -> Any:
@@ -179,16 +228,8 @@ class Elementwise(Writing):
         a = self.row_array(self.unbox(a))
         return self.continued(a) if isinstance(a, Arr) else self.as_array(a)
 
-    def np_astype(self, a: Any, kind: Any = None) -> Any:
-        if isinstance(kind, Opaque | str):
-            name = kind.name if isinstance(kind, Opaque) else kind
-            if "bool" in name:
-                return self.elementwise(lambda v: value_of("guard", self.truth(v)), a)
-        is_bool = getattr(kind, "name", "") == "bool"
-        if is_bool:
-            return self.elementwise(lambda v: value_of("guard", self.truth(v)), a)
-        to_int = getattr(kind, "name", "") == "int" or "int" in str(getattr(kind, "name", kind))
-        return self.elementwise(lambda v: self.py_int(v) if to_int else value_of("number", number(v)), a)
+    def np_astype(self, a: Any, kind: Any) -> Any:
+        return self.cast(a, self.dtype(kind))
 
     def np_tolist(self, a: Any) -> Any:
         return self.box(self.iterable(a))
@@ -221,7 +262,9 @@ class Elementwise(Writing):
     def np_divide(self, x: Any, y: Any, out: Any = None, where: Any = None) -> Any:
         if where is None:
             return self.binary(ast.Div(), x, y)
-        other = 0 if out is None else out
+        if out is None or any(v is out for v in self.store.values()):
+            self.refuse("an array given as out")  # where nothing is divided, it keeps what it held
+        other = out
         return self.np_where(where, self.binary(ast.Div(), x, y), other)
 
     def np_subtract(self, x: Any, y: Any) -> Any:
@@ -229,7 +272,9 @@ class Elementwise(Writing):
 
     def outer(self, x: Any, y: Any, change: Callable[[Any, Any], Any]) -> Any:
         a, b = self.array_of(x), self.array_of(y)
-        return self.array((a.dims[0], b.dims[0]), change(self.cell(a, (X0,)), self.cell(b, (X1,))))
+        value = change(self.cell(a, (X0,)), self.cell(b, (X1,)))
+        kind = "bool" if sort_of(value) == "guard" else common_dtype((a.kind, b.kind))
+        return self.array((a.dims[0], b.dims[0]), value, kind=kind)
 
     def np_outer(self, x: Any, y: Any) -> Any:
         return self.outer(x, y, lambda u, v: self.binary(ast.Mult(), u, v))
@@ -240,9 +285,8 @@ class Elementwise(Writing):
     def np_minimum(self, x: Any, y: Any) -> Any:
         return self.elementwise(lambda u, v: self.py_min(u, v), x, y)
 
-    def np_clip(self, x: Any, low: Any = None, high: Any = None, **more: Any) -> Any:
-        low = more.get("a_min", more.get("min", low))
-        high = more.get("a_max", more.get("max", high))
+    def np_clip(self, x: Any, a_min: Any = None, a_max: Any = None, min: Any = None, max: Any = None) -> Any:
+        low, high = a_min if min is None else min, a_max if max is None else max
         if low is not None:
             x = self.np_maximum(x, low)
         return x if high is None else self.np_minimum(x, high)
@@ -260,11 +304,25 @@ class Elementwise(Writing):
     def np_log1p(self, x: Any) -> Any:
         return self.elementwise(lambda v: self.function_of("log", self.binary(ast.Add(), v, 1)), x)
 
-    def np_nan_to_num(self, x: Any, **_: Any) -> Any:
-        return x
+    def np_nan_to_num(self, x: Any, copy: Any = True) -> Any:
+        return self.elementwise(lambda v: self.finite(v, "np.nan_to_num"), x)
 
     def np_isnan(self, x: Any) -> Any:
-        return self.elementwise(lambda v: False, x)
+        return self.elementwise(lambda v: self.finite(v, "np.isnan") is None, x)
+
+    np_isinf = np_isnan
+
+    def np_isfinite(self, x: Any) -> Any:
+        return self.elementwise(lambda v: self.finite(v, "np.isfinite") is not None, x)
+
+    def finite(self, v: Any, name: str) -> Any:
+        """The number, of which it must be certain that it is one: the language knows neither NaN nor infinity."""
+        e = number(v)
+        if not sure(e) or any(isinstance(x, Binary) and x.op in ("/", "//", "%", "**") for x in walk(e)):
+            self.refuse(f"{name} of a value that may be no number")
+        if any(isinstance(x, Call) and (x.name.startswith("@") or x.name in ("log", "sqrt", "exp")) for x in walk(e)):
+            self.refuse(f"{name} of a value that may be no number")
+        return v
 
     def np_where(self, cond: Any, *choices: Any) -> Any:
         if not choices:
@@ -312,7 +370,7 @@ class Elementwise(Writing):
         return self.elementwise(lambda g, v: self.merge(expr(g), v, False if sort_of(v) == "guard" else 0), grid, x)
 
     def np_tri(self, n: Any, m: Any = None, k: Any = 0) -> Any:
-        return self.np_tril(self.array((number(n), number(n if m is None else m)), 1), k)
+        return self.np_tril(self.array((number(n), number(n if m is None else m)), 1, kind="float"), k)
 
     def np_diag_indices(self, n: Any) -> Any:
         v = self.array((number(n),), S("number", X0))
@@ -329,11 +387,15 @@ class Elementwise(Writing):
     def np_diag(self, x: Any, k: Any = 0) -> Any:
         a = self.array_of(x)
         if len(a.dims) == 2:
-            return self.array((a.dims[0],), self.cell(a, (X0, X0))) if k == 0 else self.refuse("np.diag beside the diagonal")
+            return (
+                self.part(self.array((a.dims[0],), self.cell(a, (X0, X0)), kind=a.kind), a)
+                if k == 0
+                else self.refuse("np.diag beside the diagonal")
+            )
         if k != 0:
             self.refuse("np.diag beside the diagonal")
         same = compare("==", X0, X1)
-        return self.array((a.dims[0], a.dims[0]), value_of("number", if_(same, number(self.cell(a, (X0,))), ZERO)))
+        return self.array((a.dims[0], a.dims[0]), value_of("number", if_(same, number(self.cell(a, (X0,))), ZERO)), kind=a.kind)
 
     def np_transpose(self, a: Any) -> Any:
         a = self.array_of(a)
@@ -341,7 +403,7 @@ class Elementwise(Writing):
             return a
         if a.log:
             return self.refuse("a transposed matrix that was written cell by cell")
-        return self.array((a.dims[1], a.dims[0]), self.cell(a, (X1, X0)))
+        return self.part(self.array((a.dims[1], a.dims[0]), self.cell(a, (X1, X0)), kind=a.kind), a)
 
     def np_reshape(self, a: Any, *shape: Any) -> Any:
         a = self.array_of(a)
@@ -357,8 +419,8 @@ class Elementwise(Writing):
     def np_expand_dims(self, a: Any, axis: Any) -> Any:
         return self.np_reshape(a, (-1, 1) if axis in (1, -1) else (1, -1))
 
-    def np_squeeze(self, a: Any, *_: Any) -> Any:
-        return a
+    def np_squeeze(self, a: Any) -> Any:
+        return a if len(self.array_of(a).dims) == 1 else self.refuse("np.squeeze of a matrix")
 
     def np_concatenate(self, arrays: Any, axis: Any = 0) -> Any:
         seq = self.unbox(arrays)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 from typing import Any
 
 from dsl.lift.assignments import Assignments
@@ -67,7 +68,7 @@ class Expressions(Assignments):
                 seq = self.comprehension(generators, lambda: self.frozen(self.evaluate(elt)))
                 return self.box(Seq(seq.segments, True))
             case ast.GeneratorExp(elt, generators):
-                return self.comprehension(generators, lambda: self.frozen(self.evaluate(elt)))
+                return replace(self.comprehension(generators, lambda: self.frozen(self.evaluate(elt))), once=True)
             case ast.DictComp(key, value, generators):
                 return self.dict_comprehension(key, value, generators)
             case ast.Lambda(args):

@@ -16,7 +16,24 @@ from dsl.lift.ranges import find, replace_names
 from dsl.lift.restarts import Restarts
 from dsl.lift.sequences import contains, is_identity, items_of, plain
 from dsl.lift.terms import ONE, ZERO, arith, whole
-from dsl.lift.values import Arr, Dict, Extend, Item, Loop, Over, S, Seq, Write, high_of, low_of, mentions, number, rename, sort_of
+from dsl.lift.values import (
+    Arr,
+    Dict,
+    Extend,
+    Item,
+    Loop,
+    Over,
+    Refusal,
+    S,
+    Seq,
+    Write,
+    high_of,
+    low_of,
+    mentions,
+    number,
+    rename,
+    sort_of,
+)
 from dsl.nodes import FALSE, TRUE, Compare, Expr, Name, Num, Range, free_names
 
 
@@ -34,8 +51,8 @@ def continued(before: tuple[Item | Over, ...], last: Over) -> tuple[Item | Over,
 
 
 class HandedOn(Restarts):
-    def firmer(self, key: Any, value: Any, new: Any, unknown: dict[Any, Any], names: dict[Any, str]) -> bool:
-        """Makes a changed variable unknown at the start of an iteration; whether that is news."""
+    def firmer(self, key: Any, value: Any, new: Any, unknown: dict[Any, Any], names: dict[Any, str], line: int) -> bool:
+        """Makes a changed variable unknown at the start of an iteration; whether that is news. line: of the loop."""
         if isinstance(new, Conflict):
             old = unknown.get(key)
             if isinstance(old, Conflict) or (old is not None and isinstance(old, Poison)):
@@ -55,8 +72,10 @@ class HandedOn(Restarts):
         if isinstance(old, S) and old.sort == sort and (not maybe or old.e.name.startswith("$m")):  # type: ignore[union-attr]
             return False
         fractional = sort == "number" and not all(v is None or is_whole(v, names.get(key, "")) for v in (value, new))
-        name = f"${'m' if maybe else 'f' if fractional else 'i'}{self.fresh()}"
+        kind = ("mf" if fractional else "m") if maybe else "f" if fractional else "i"
+        name = f"${kind}{self.fresh()}"
         names[key] = name
+        self.origin[name] = Refusal(line, f"what {key[2]!r} is after rounds of this loop")
         unknown[key] = S(sort, Name(name))
         return True
 

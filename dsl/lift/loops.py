@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from dsl.lift.definite import carried
 from dsl.lift.guards import and_, not_, or_
 from dsl.lift.likeness import array_in, same
 from dsl.lift.machine import UNDEFINED, Frame, Undefined
@@ -35,6 +36,9 @@ class Round:
 class Loops(Recurrences):
     def for_statement(self, node: ast.For) -> Expr:
         seq = self.iterable(self.evaluate(node.iter))
+        for name in carried(node.body, (n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))):
+            if self.lookup(name) is UNDEFINED:
+                self.bind(name, None)  # unset at first; reading it then would raise
         return self.run_sequence(seq, lambda v: self.assign(node.target, v), node.body, node.orelse, node.target)
 
     def run_sequence(
@@ -216,10 +220,10 @@ class Loops(Recurrences):
                 elif key[0] == "v" and (key in renewed_lists or self.rebound_list(start, shown.store, value, new)):
                     changed = self.restarted(loop, key, start, shown.store, renewed_lists, resets, begun.get(key)) or changed
                 elif key in unknown:
-                    changed = self.firmer(key, value, new, unknown, names) or changed
+                    changed = self.firmer(key, value, new, unknown, names, loop.line) or changed
                 elif new is not value and not same(new, value) and not isinstance(value, Undefined):
                     names[key] = ""
-                    self.firmer(key, value, new, unknown, names)
+                    self.firmer(key, value, new, unknown, names, loop.line)
                     changed = True
             if not changed:
                 changed = self.filled_in_steps(loop, start, logs, seen)

@@ -12,6 +12,7 @@ from dsl.lift.facts import Facts
 from dsl.lift.guards import and_, compare, conjuncts, guard_if, not_
 from dsl.lift.ranges import replace_names, size_of
 from dsl.lift.values import (
+    SPENT,
     X0,
     X1,
     Arr,
@@ -29,7 +30,10 @@ from dsl.lift.values import (
     Refusal,
     RowView,
     Seq,
+    Spent,
+    Stream,
     Write,
+    dtype_of,
     high_of,
     low_of,
     merge_scalars,
@@ -82,6 +86,7 @@ class Machine:
         self.closed: dict[str, Expr] = {}  # a variable's value before an iteration, in terms of the loop's variable
         self.closed_in: dict[str, str] = {}  # that variable
         self.untold: dict[str, Refusal] = {}  # variables that cannot be solved for, and why
+        self.origin: dict[str, Refusal] = {}  # names that stand for such a value: where it arises
         self.handed = False  # whether any value of another iteration was asked for
         self.reads: dict[int, tuple[tuple[Loop, ...], int]] = {}
         self.owed: list[tuple[Expr, tuple[Expr, ...], int]] = []  # numbers taken to be at least 0
@@ -89,6 +94,8 @@ class Machine:
         self.shared: set[int] = set()  # lists that are elements of others
         self.shared_when: dict[int, Expr] = {}  # under which guards the iteration under way made them that
         self.carried: dict[int, tuple[Expr, Any]] = {}  # arrays filled from the element before: its index, the store's key
+        self.entered: set[int] = set()  # dictionaries that a read may have given entries (defaultdict)
+        self.asked: dict[int, tuple[int, frozenset[str]]] = {}  # dictionaries whose entries were asked for: line and loops around
         self.named: dict[str, str] = {}  # Python's name of a loop's variable
         self._facts: tuple[tuple[Any, ...], Facts] | None = None
 
@@ -203,6 +210,10 @@ class Machine:
         return value
 
     def bind(self, name: str, value: Any) -> None:
+        if isinstance(value, Seq) and value.once:
+            stream = Stream(self.fresh(), len(self.path))
+            self.store["h", stream.id] = replace(value, once=False)
+            value = stream
         self.store[("v", self.scope, name)] = value
 
     def box(self, value: Seq | Dict) -> Ref:
@@ -212,6 +223,16 @@ class Machine:
 
     def unbox(self, value: Any) -> Any:
         return self.store[("h", value.id)] if isinstance(value, Ref) else value
+
+    def gone_through(self, stream: Stream) -> Seq:
+        """The elements of an iterator, which has none from here on."""
+        held = self.store["h", stream.id]
+        if isinstance(held, Spent):
+            self.refuse("an iterator that was gone through before")
+        if any(isinstance(el, LoopEl) for el in self.path[stream.base :]):
+            self.refuse("an iterator that each round of a loop goes on with")
+        self.store["h", stream.id] = SPENT
+        return held
 
     def rebox(self, ref: Ref, value: Any) -> None:
         if ref.id in self.shared:
@@ -251,6 +272,8 @@ class Machine:
         b = b.find() if isinstance(b, Later) else b
         if a is b or (type(a) is type(b) and a == b) or isinstance(b, Undefined):
             return a
+        if isinstance(a, Spent) or isinstance(b, Spent):
+            return SPENT
         if isinstance(a, Undefined):
             return b
         scalar = merge_scalars(cond, a, b)
@@ -306,7 +329,7 @@ class Machine:
         else:
             return self.chosen_array(cond, a, b)
         taken = new.lineage[old.id]
-        merged = self.array(old.dims, old.init, old.base)
+        merged = self.array(old.dims, old.init, old.base, kind=a.kind if a.kind == b.kind else "mixed")
         merged.log = list(old.log)
         merged.lineage = {**old.lineage, old.id: len(old.log)}
         element = CondEl(self.fresh(), guard)
@@ -320,7 +343,7 @@ class Machine:
         if len(a.dims) != len(b.dims) or sort_of(a.init) != "number" or sort_of(b.init) != "number":
             return Conflict(cond, a, b)
         old, new, guard = (b, a, cond) if len(b.log) >= len(a.log) else (a, b, not_(cond))
-        merged = self.array(old.dims, old.init, old.base)
+        merged = self.array(old.dims, old.init, old.base, kind=a.kind if a.kind == b.kind else "mixed")
         merged.log = list(old.log)
         merged.lineage = {**old.lineage, old.id: len(old.log)}
         merged.rows = old.rows
@@ -329,8 +352,12 @@ class Machine:
         merged.log.append(Entry((*self.path, CondEl(self.fresh(), guard)), "set", index, value, self.line))
         return merged
 
-    def array(self, dims: tuple[Expr, ...], init: Any, base: int | None = None, is_list: bool = False) -> Arr:
-        made = Arr(self.fresh(), dims, init, len(self.path) if base is None else base, is_list=is_list)
+    def array(
+        self, dims: tuple[Expr, ...], init: Any, base: int | None = None, is_list: bool = False, kind: str | None = None
+    ) -> Arr:
+        """kind: the dtype, told from the cells unless it is given."""
+        kind = dtype_of(init) if kind is None else kind
+        made = Arr(self.fresh(), dims, init, len(self.path) if base is None else base, is_list=is_list, kind=kind)
         self.arrays[made.id] = made
         return made
 

@@ -27,6 +27,8 @@ class Operators(Conditions):
     def unary_value(self, op: ast.unaryop, value: Any) -> Any:
         match op:
             case ast.USub():
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return -value
                 return value_of("number", neg(number(value)))
             case ast.UAdd():
                 return value
@@ -47,7 +49,7 @@ class Operators(Conditions):
                 return self.refuse("a matrix product")
             return self.elementwise(
                 lambda x, y: self.binary(op, x, y), self.as_array(a) if isinstance(ua, Seq) else a,
-                self.as_array(b) if isinstance(ub, Seq) else b,
+                self.as_array(b) if isinstance(ub, Seq) else b, kind="float" if isinstance(op, ast.Div) else None,
             )  # fmt: skip
         if isinstance(ua, Seq) != isinstance(ub, Seq):
             one = sort_of(ub if isinstance(ua, Seq) else ua) == "number"

@@ -423,7 +423,7 @@ def quantified(kind: str, over: Range, guard: Expr, value: Expr | None = None) -
             return compare("<=", low, high)
         if kind == "count":
             size = arith("+", arith("-", high, low), ONE)
-            return size if bounds(size)[0] >= 0 or low == ZERO else extreme("max", [size, ZERO])
+            return size if bounds(size)[0] >= 0 else extreme("max", [size, ZERO])
         if kind == "sum" and value is not None and bounds(arith("-", high, low)) == (0, 0):
             return refold(substitute(value, {over.var: low}))
     if kind == "any" and over.low is over.high is over.domain is None and _same_as_another(guard, over.var):

@@ -141,8 +141,9 @@ def verify(lifter: Lifter, program: Program) -> None:
     for node in walk(program):
         name = getattr(node, "name", "")
         if isinstance(name, str) and name.startswith(("$", "@")):
-            if name in lifter.untold:
-                raise lifter.untold[name]
+            reason = lifter.untold.get(name) or lifter.origin.get(name)
+            if reason is not None:
+                raise reason
             lifter.refuse("a value that could not be told at the end of a loop")
     try:
         check(program)

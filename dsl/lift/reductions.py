@@ -41,9 +41,9 @@ class Reductions(Elementwise):
         x = self.unbox(x)
         if isinstance(x, Seq):
             return value_of("number", fold_numbers(self, kind, x))
-        x = self.array_of(x)
+        x = self.as_array(x)
         if not isinstance(x, Arr):
-            return x
+            return value_of("number", number(x))
         return self.along(x, axis, keepdims, lambda r, e: value_of("number", quantified(kind, r, TRUE, e)))
 
     def np_sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
@@ -193,9 +193,10 @@ class Reductions(Elementwise):
         self.write(a, (Slice(None, None, None),), "set", value)
 
     def np_flatten(self, a: Any) -> Any:
-        return a if len(self.array_of(a).dims) == 1 else self.refuse("a matrix made flat")
+        return self.continued(self.np_ravel(a))
 
-    np_ravel = np_flatten
+    def np_ravel(self, a: Any) -> Any:
+        return a if len(self.array_of(a).dims) == 1 else self.refuse("a matrix made flat")
 
     def np_ix_(self, *args: Any) -> Any:
         return Grid(self.unbox(a) for a in args)
@@ -216,6 +217,7 @@ class Reductions(Elementwise):
     def row_stochastic(self, a: Any) -> Any:
         a = self.matrix(a)
         made = self.continued(a)
+        made.kind = "float"
         v0, v1 = self.var(), self.var()
         loops = [self.loop(v0, ZERO, arith("-", a.dims[0], ONE), TRUE), self.loop(v1, ZERO, arith("-", N, ONE), TRUE)]
         made.log.append(Entry((*self.path, *(LoopEl(x) for x in loops)), "stochastic", (Name(v0), Name(v1)), None, self.line))

@@ -6,7 +6,7 @@ import ast
 from typing import Any
 
 from dsl.lift.comprehensions import Comprehensions
-from dsl.lift.dictionaries import constant_key, dict_get, dict_has, dict_values
+from dsl.lift.dictionaries import constant_key, dict_get, dict_has, dict_values, entries_asked, entry_read
 from dsl.lift.elements import element, sliced
 from dsl.lift.guards import compare, not_
 from dsl.lift.machine import Conflict, merge_sequences
@@ -28,6 +28,7 @@ from dsl.lift.values import (
     Sentence,
     Seq,
     Slice,
+    Stream,
     kind_of,
     number,
 )
@@ -82,9 +83,10 @@ class Subscripts(Comprehensions):
                     return DictSlot(holder, index)
                 if self.failing is not None:
                     self.fails_if(not_(dict_has(self, of, index)))
+                entry_read(self, holder, of, index)
                 return dict_get(self, of, index)
-            case DictSlot(ref, key):
-                return self.item(dict_get(self, self.unbox(ref), key, Seq()), index)
+            case DictSlot():
+                return self.item(self.slot_list(of), index)
             case Doc():
                 return self.doc_item(index)
             case S("text", e):
@@ -114,6 +116,12 @@ class Subscripts(Comprehensions):
             return self.merge(of.cond, self.item(of.a, index), self.item(of.b, index))
         return self.refuse(f"an element of a {kind_of(of)}")
 
+    def slot_list(self, slot: DictSlot) -> Any:
+        """The list in a dictionary, read."""
+        held = self.unbox(slot.ref)
+        entry_read(self, slot.ref, held, slot.key)
+        return dict_get(self, held, slot.key, Seq())
+
     def text_item(self, e: Expr, index: Any) -> Any:
         if isinstance(index, Slice):
             if index.step not in (None, 1):
@@ -133,16 +141,20 @@ class Subscripts(Comprehensions):
     # --- iteration ----------------------------------------------------------------------------------------------
 
     def iterable(self, value: Any) -> Seq:
-        value = self.unbox(self.decided_conflict(value))
+        holder = self.decided_conflict(value)
+        value = self.unbox(holder)
         match value:
             case Seq():
                 return self.settled_list(value)
+            case Stream():
+                return self.settled_list(self.gone_through(value))
             case tuple() | str():
                 return constant(tuple(value))
             case Dict():
+                entries_asked(self, holder)
                 return dict_values(self, value, "keys")
-            case DictSlot(ref, key):
-                return self.iterable(dict_get(self, self.unbox(ref), key, Seq()))
+            case DictSlot():
+                return self.iterable(self.slot_list(value))
             case Opaque("ids"):
                 return mapped(self, lambda p: S("id", Call("text", (p,))))
             case Opaque("batch"):

@@ -147,7 +147,7 @@ def whole(e: Expr) -> bool:
         case Num(value):
             return value == int(value) if math.isfinite(value) else False
         case Name(name):
-            return name not in ("weight", "row") and not name.startswith("$f")
+            return name not in ("weight", "row") and not name.startswith(("$f", "$mf"))
         case Find():
             return True
         case Aggregate("count"):

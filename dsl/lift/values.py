@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from dsl.lift.guards import and_, compare, exists, guard_if, if_, member, not_, or_
 from dsl.lift.ranges import replace_names
-from dsl.lift.terms import MISSING, ONE, ZERO, N, arith, num
+from dsl.lift.terms import MISSING, ONE, ZERO, N, arith, num, whole
 from dsl.nodes import TRUE, Binary, Bool, Call, Expr, Name, Num, Range, Str, free_names
 
 X0, X1 = Name("$x0"), Name("$x1")  # the indices of an array's cell
@@ -58,6 +58,7 @@ class Seq:
     segments: tuple[Item | Over, ...] = ()
     is_set: bool = False
     ordered: bool = True
+    once: bool = False  # an iterator: what has gone through it leaves nothing for the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,21 @@ class Ref:
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """A variable's hold on an iterator; its elements lie in the store until somebody goes through them."""
+
+    id: int
+    base: int  # length of the path where it was made
+
+
+class Spent:
+    """What is left of an iterator that somebody may have gone through."""
+
+
+SPENT = Spent()
+
+
+@dataclass(frozen=True, slots=True)
 class DictSlot:
     """dict.setdefault(key, []) or dict[key]: a list inside a dictionary, known by its key."""
 
@@ -106,6 +122,8 @@ class DictSlot:
 
 class EmptyList:
     """The factory of a defaultdict of lists or sets."""
+
+    creates = True  # a read makes an entry
 
     def __init__(self, is_set: bool):
         self.is_set = is_set
@@ -212,6 +230,8 @@ class Arr:
     rows: tuple[int, ...] = ()  # of the lineage: one-dimensional arrays that became its rows
     is_list: bool = False
     mask: Expr | None = None  # over $x0: only these rows are meant (attention[mask])
+    kind: str = "float"  # numpy's dtype: float, int, bool; whole where it is int or float, mixed where it depends on the path
+    part_of: tuple[Arr, int] | None = None  # the array whose memory it shares, and that one's number of writes when it was taken
 
     def __repr__(self) -> str:
         return f"Arr{self.id}"
@@ -302,6 +322,26 @@ def sort_of(v: Any) -> str | None:
     return "text" if isinstance(v, str) else None
 
 
+def dtype_of(v: Any) -> str:
+    """The dtype of an array of such cells, or "whole" where it is one of int and float."""
+    if sort_of(v) == "guard":
+        return "bool"
+    if isinstance(v, S):
+        return "whole" if v.sort != "number" or certainly_whole(v.e) else "float"
+    return "int" if isinstance(v, int) else "float"
+
+
+def common_dtype(kinds: Iterable[str]) -> str:
+    """What numpy makes of cells of these dtypes together."""
+    met = set(kinds)
+    return next((k for k in ("mixed", "float", "whole", "int", "bool") if k in met), "float")
+
+
+def certainly_whole(e: Expr) -> bool:
+    """A whole number, whatever loops hand on."""
+    return whole(e) and not any(name.startswith(("$f", "$mf")) for name in free_names(e))
+
+
 def expr(v: Any) -> Expr:
     """The expression of a scalar value."""
     if isinstance(v, S):
@@ -348,6 +388,7 @@ _KINDS = {
     "Poison": "variable whose value a loop leaves open",
     "Conflict": "value of different kinds",
     "Undefined": "variable that may not be set",
+    "Stream": "iterator",
 }
 
 
@@ -475,7 +516,8 @@ def map_array(a: Arr, change: Callable[[Expr], Expr]) -> Arr:
         log.append(Entry(path, e.op, tuple(see(i) for i in e.index), value, e.line))
     if not changed:
         return a
-    return Arr(a.id, tuple(change(d) for d in a.dims), init, a.base, log, a.lineage, a.rows, a.is_list, a.mask)
+    dims = tuple(change(d) for d in a.dims)
+    return Arr(a.id, dims, init, a.base, log, a.lineage, a.rows, a.is_list, a.mask, a.kind, a.part_of)
 
 
 def map_range(r: Range, change: Callable[[Expr], Expr]) -> Range:
@@ -556,7 +598,7 @@ SEPARATING = frozenset(" \t\n|_~")  # what tokens do not contain, in practice; v
 def joined(*parts: Any) -> Joined | str | None:
     """Strings one after the other; None where something else is among them."""
     flat: list[Any] = []
-    for part in (p for whole in parts for p in (whole.parts if isinstance(whole, Joined) else (whole,))):
+    for part in (p for given in parts for p in (given.parts if isinstance(given, Joined) else (given,))):
         if sort_of(part) != "text":
             return None
         if isinstance(part, str) and flat and isinstance(flat[-1], str):

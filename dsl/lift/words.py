@@ -94,7 +94,9 @@ class Words(Tokens):
                     return Builtin(f"accumulate.{inner[3:6]}")
                 if inner in ("np.subtract", "np.multiply", "np.add", "np.equal", "np.less_equal", "np.less") and name == "outer":
                     return Builtin(f"outer.{inner[3:]}")
-                return Builtin("typing." + name)
+                if inner.startswith("typing."):
+                    return Builtin("typing." + name)
+                return self.refuse(f"{inner.removeprefix('arr.')}.{name}")
             case Conflict(cond=cond, a=a, b=b):
                 return self.merge(cond, self.attribute(a, name), self.attribute(b, name))
             case None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from dsl.lift.arrays import Arrays, Grid, _constant, _reads
 from dsl.lift.elements import wrapped
-from dsl.lift.guards import conjuncts
+from dsl.lift.guards import and_, compare, conjuncts, not_
 from dsl.lift.ranges import replace_names
 from dsl.lift.sequences import constant, contains, items_of, rename_guard, renewed
 from dsl.lift.terms import MISSING_NUMBER, ONE, ZERO, N, arith, neg
@@ -27,6 +27,7 @@ from dsl.lift.values import (
     Seq,
     Slice,
     Write,
+    certainly_whole,
     expr,
     kind_of,
     low_of,
@@ -35,7 +36,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
-from dsl.nodes import TRUE, Compare, Expr, Name, Range
+from dsl.nodes import FALSE, TRUE, Compare, Expr, Name, Range
 
 _AUGMENT = {ast.Add: "add", ast.Sub: "add", ast.Mult: "scale", ast.Div: "scale"}
 
@@ -177,8 +178,14 @@ class Writing(Arrays):
                     known = items_of(s) if isinstance(s, Seq) else None
                     if known is None or isinstance(value, Arr) or pairs is not None:
                         self.refuse("an array written at a list of positions")
-                    for k in known or []:
+                    places = [wrapped(self, number(k), size) for k in known or []]
+                    for i, (k, place) in enumerate(zip(known or [], places, strict=True)):
+                        new = self.decide(and_(*(not_(compare("==", place, earlier)) for earlier in places[:i])))
+                        if new == FALSE:
+                            continue  # numpy writes a repeated cell once
+                        self.push(CondEl(self.fresh(), new))
                         self.write(a, tuple(k if x is s else x for x in specs), op, value)
+                        self.path.pop()
                     return
                 loops.append(loop)
                 cells.append(cell)
@@ -212,8 +219,10 @@ class Writing(Arrays):
         """attention[i] = row, where the row was built by writes of its own: the same writes in the matrix."""
         if len(a.dims) != 2 or len(loops) != 1 or picks != [cells[1]] or loops[0].range.low is not None:
             return False
-        if row.lineage or row.base > len(self.path):
+        if row.lineage or row.base > len(self.path) or a.kind != row.kind or row.part_of is not None:
             return False
+        if any(isinstance(el, LoopEl) for el in self.path[row.base :]):
+            return False  # a row that lives longer than one round
         base = self.path[: row.base]
         if list(base) != list(self.path[: len(base)]):
             return False
@@ -280,6 +289,10 @@ class Writing(Arrays):
         self.emit(a, loops, [Name(v0), Name(v1)], op, value)
 
     def emit(self, a: Arr, loops: list[Loop], cells: list[Expr], op: str, value: Any) -> None:
+        if a.part_of is not None:
+            self.refuse("a write to a part of an array, which would change the array itself")
+        if not a.is_list:
+            value = self.as_dtype(a.kind, op, value)
         path = (*self.path, *(LoopEl(loop) for loop in loops))
         cells = [self.as_variable(c, cells) for c in cells]
         numeric = sort_of(a.init) == "number" and sort_of(value) in ("number", "guard")
@@ -290,6 +303,18 @@ class Writing(Arrays):
         if numeric and isinstance(a.init, int | float) and a.init == 0 and op == "scale" and not a.log and not in_loop:
             return
         a.log.append(Entry(path, op, tuple(cells), e, self.line))
+
+    def as_dtype(self, kind: str, op: str, value: Any) -> Any:
+        """What an array of this dtype keeps of a value."""
+        if kind == "float" or op == "normalize" or sort_of(value) not in ("number", "guard"):
+            return value
+        if kind == "bool":
+            return value_of("guard", self.truth(value)) if op == "set" else self.refuse("arithmetic in an array of truth values")
+        if sort_of(value) == "guard" or certainly_whole(number(value)):
+            return value
+        if kind == "int" and op == "set" and not _reads(number(value)):
+            return self.py_int(value)
+        return self.refuse("a fraction written into an array of whole numbers")
 
     def as_variable(self, cell: Expr, cells: list[Expr]) -> Expr:
         """A fixed index that the path knows to be a loop's variable: attention[0, 0] where i == 0."""

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a line of the table is a program)
 """Small programs, one construct each, of the kinds in which a lift can be wrong without a word.
 
 KINDS: kind -> name -> source. A line that ends in `#!` may be refused there (and nowhere else); a program without one is lifted.
@@ -186,7 +187,7 @@ TWICE = {
     "next": "first = next(it, None)  #!\nsecond = next(it, None)  #!\nif second is not None:\n    out[:, second[0]] += 1\nout += 0.1",
     "next then loop": "first = next(it, None)  #!\nfor k, t in it:  #!\n    out[k, k] += 1\nout += 0.1",
     "in": "if any(t == ',' for k, t in it) and any(t == '.' for k, t in it):  #!\n    out[:, 0] += 1\nout += 0.1",
-    "helper": "def total(pairs):\n    return sum(1 for k, t in pairs)\na = total(it)\nb = total(it)  #!\nout[:, 0] += a\nout[0] += b\nout += 0.1",
+    "helper": "def total(pairs):\n    return sum(1 for k, t in pairs)  #!\na = total(it)\nb = total(it)  #!\nout[:, 0] += a\nout[0] += b\nout += 0.1",
     "once": "for k, t in it:\n    out[k, 0] += 1\nout += 0.1",
     "once as list": "a = list(it)\nfor k, t in a:\n    out[k, 0] += 1\nfor k, t in a:\n    out[k, k] += 1\nout += 0.1",
 }
@@ -236,18 +237,18 @@ VIEWS = {
 }
 CARRIED = {
     "decayed": "w = np.zeros(n)\nfor i in range(n):\n    w *= 0.8\n    w[i] = 1\n    out[i] = w  #!\nout[:, 0] += 0.3",
-    "grown": "w = np.zeros(n)\nfor i in range(n):\n    w[i] += 1\n    out[i] = w\nout[:, 0] += 0.3",
+    "grown": "w = np.zeros(n)\nfor i in range(n):\n    w[i] += 1\n    out[i] = w  #!\nout[:, 0] += 0.3",
     "added to": "w = np.zeros(n)\nfor i in range(n):\n    w += 0.1\n    out[i] += w  #!\nout[:, 0] += 0.3",
     "fresh": "for i in range(n):\n    w = np.zeros(n)\n    w[i] = 1\n    w *= 0.8\n    w[0] += 0.5\n    out[i] = w",
     "previous row": "prev = np.zeros(n)\nfor i in range(n):\n    row = 0.5 * prev  #!\n    row[i] = 1\n    out[i] = row  #!\n    prev = row",
     "previous row of the matrix": "out[0, 0] = 1\nfor i in range(1, n):\n    out[i] = 0.5 * out[i - 1]  #!\n    out[i, i] = 1",
     "row above": "out[0, 0] = 1\nfor i in range(1, n):\n    out[i, :] += 0.5 * out[i - 1, :]  #!\n    out[i, i] += 1",
     "counter": "seen = np.zeros(n)\nfor i in range(n):\n    for j in range(i):\n        if tokens[j] == tokens[i]:\n            seen[j] += 1\n    out[i] += seen  #!\n    out[i, i] += 1",
-    "a list": "w = [0.0] * n\nfor i in range(n):\n    w[i] = 1.0\n    out[i] = w\nout[:, 0] += 0.3",
+    "a list": "w = [0.0] * n\nfor i in range(n):\n    w[i] = 1.0\n    out[i] = w  #!\nout[:, 0] += 0.3",
     "a list decayed": "w = [0.0] * n\nfor i in range(n):\n    w = [0.8 * x for x in w]  #!\n    w[i] = 1.0\n    out[i] = w  #!\nout[:, 0] += 0.3",
-    "copied": "w = np.zeros(n)\nfor i in range(n):\n    v = w.copy()\n    v[i] = 1\n    out[i] = v\nout[:, 0] += 0.3",
+    "copied": "w = np.zeros(n)\nfor i in range(n):\n    v = w.copy()\n    v[i] = 1\n    out[i] = v  #!\nout[:, 0] += 0.3",
     "rebound": "w = np.zeros(n)\nfor i in range(n):\n    w = w * 0.8  #!\n    w[i] = 1\n    out[i] = w  #!\nout[:, 0] += 0.3",
-    "kept in a branch": "w = np.zeros(n)\nfor i in range(n):\n    if tokens[i] == '.':\n        w[i] = 1\n    out[i] = w + 0.1",
+    "kept in a branch": "w = np.zeros(n)\nfor i in range(n):\n    if tokens[i] == '.':\n        w[i] = 1\n    out[i] = w + 0.1  #!",
     "cleared in a branch": "w = np.zeros(n)\nfor i in range(n):\n    if tokens[i] == '.':\n        w[:] = 0  #!\n    w[i] = 1\n    out[i] = w + 0.1  #!",
     "scaled in a branch": "w = np.ones(n)\nfor i in range(n):\n    if tokens[i] == '.':\n        w *= 0.5  #!\n    out[i] = w  #!",
 }
@@ -281,7 +282,7 @@ REPEATED = {
 NEGATIVE = {
     "difference": "for i in range(n):\n    out[i, i - 2] += 1",
     "read": "for i in range(n):\n    if tokens[i - 1] == '.':\n        out[i, 0] += 1\n    out[i, i] += 0.3",
-    "length": "for i in range(n):\n    out[i, i - len(tokens[i])] += 1  #!\n    out[i, i] += 0.3" ,
+    "length": "for i in range(n):\n    out[i, i - len(tokens[i])] += 1  #!\n    out[i, i] += 0.3",
     "clipped": "for i in range(n):\n    out[i, max(i - 3, -1)] += 1\n    out[i, i] += 0.3",
     "minus one": "for i in range(n):\n    k = -1\n    for j in range(i):\n        if tokens[j] == '.':\n            k = j\n    out[i, k] += 1\n    out[i, i] += 0.3",
     "minus one for none": "for i in range(n):\n    k = max([j for j in range(i) if tokens[j] == ','], default=-1)\n    out[i, k] += 1\n    out[i, i] += 0.3",
@@ -324,18 +325,18 @@ UNKNOWN = {
     "isinstance of a list": "if isinstance(tokens, list):\n    out[:, 0] += 1\nout += 0.1",
     "isinstance of an array": "if isinstance(out, list):  #!\n    out[:, 0] += 1\nout += 0.1",
     "isinstance of a numpy number": "for i in range(n):\n    if isinstance(out[i, 0], int):  #!\n        out[i, 0] += 1\n    out[i, i] += 0.3",
-    "isinstance of a truth value": "for i in range(n):\n    if isinstance(tokens[i] == '.', int):\n        out[i, 0] += 1\n    out[i, i] += 0.3",
+    "isinstance of a truth value": "for i in range(n):\n    if isinstance(tokens[i] == '.', int):  #!\n        out[i, 0] += 1\n    out[i, i] += 0.3",
     "hasattr of a token": "for i in range(n):\n    if hasattr(tokens[i], 'pos_'):  #!\n        out[i, 0] += 1\n    out[i, i] += 0.3",
     "hasattr of a string method": "for i in range(n):\n    if hasattr(tokens[i], 'startswith'):  #!\n        out[i, 0] += 1\n    out[i, i] += 0.3",
     "hasattr of a word": "doc = spacy_parse(sentence)\nif len(doc) and hasattr(doc[0], 'nothing'):  #!\n    out[:, 0] += 1\nout += 0.1",
     "type": "for i in range(n):\n    if type(tokens[i]) == int:  #!\n        out[i, 0] += 1\n    out[i, i] += 0.3",
     "type is": "for i in range(n):\n    if type(i) is str:  #!\n        out[i, 0] += 1\n    out[i, i] += 0.3",
     "callable": "if callable(tokens):  #!\n    out[:, 0] += 1\nout += 0.1",
-    "isnan of what is divided by zero": "out[:, 0] = 1\nw = np.zeros(n) / 0.0\nif np.isnan(w[0]):  #!\n    out[:, 0] += 1\nout += 0.1",
+    "isnan of what is divided by zero": "out[:, 0] = 1\nw = np.zeros(n) / 0.0  #!\nif np.isnan(w[0]):  #!\n    out[:, 0] += 1\nout += 0.1",
     "isnan of a row": "for i in range(n):\n    out[i, :i] = 1\n    r = out[i] / out[i].sum()\n    if np.isnan(r).any():  #!\n        out[i, i] = 1\nout += 0.1",
     "isnan of nan": "x = np.nan  #!\nif np.isnan(x):  #!\n    out[:, 0] += 1\nout += 0.1",
     "nan_to_num of a row": "for i in range(n):\n    out[i, :i] = 1\nout = np.nan_to_num(out / out.sum(axis=1, keepdims=True))  #!\nout += 0.1",
-    "nan_to_num of what is sure": "for i in range(n):\n    out[i, :i + 1] = 1\nout = np.nan_to_num(out)\nout += 0.1",
+    "nan_to_num of what is sure": "for i in range(n):\n    out[i, :i + 1] = 1\nout = np.nan_to_num(out)  #!\nout += 0.1",
     "nan_to_num with a value": "out = np.nan_to_num(np.log(out), nan=0.5)  #!\nout += 0.1",
     "isinf": "w = 1 / np.arange(n)\nif np.isinf(w[0]):  #!\n    out[:, 0] += 1\nout += 0.1",
     "isfinite": "w = 1 / np.arange(n)\nif np.isfinite(w[0]):  #!\n    out[:, 0] += 1\nout += 0.1",
@@ -349,7 +350,7 @@ SOME = {
     "variable of some iterations": "for i in range(n):\n    if tokens[i] == '.':\n        k = i\n    if i > 0 and '.' in tokens[:i + 1]:\n        out[i, k] += 1\n    out[i, i] += 0.3",
     "variable never reset": "k = 0\nfor i in range(n):\n    for j in range(i):\n        if tokens[j] == tokens[i]:\n            k = j\n    out[i, k] += 1\n    out[i, i] += 0.3",
     "set in a branch, used in another": "x = 0.1\nfor i in range(n):\n    if tokens[i] == ',':\n        x = 0.5\n    elif tokens[i] == '.':\n        out[i, 0] += x\n    out[i, i] += 0.3",
-    "set last, used first": "for i in range(n):\n    if i > 0:\n        out[i, 0] += x\n    x = len(tokens[i])\n    out[i, i] += 0.3",
+    "set last, used first": "for i in range(n):\n    if i > 0:\n        out[i, 0] += x  #!\n    x = len(tokens[i])\n    out[i, i] += 0.3",
     "set in some inner loops": "for i in range(n):\n    for j in range(i):\n        if tokens[j] == '.':\n            w = j\n    if '.' in tokens[:i]:\n        out[i, w] += 1\n    out[i, i] += 0.3",
     "loop variable after its loop": "for i in range(n):\n    for j in range(i + 1):\n        pass\n    out[i, j] += 1\n    out[i, 0] += 0.3",
     "loop variable after a break": "for i in range(n):\n    for j in range(i + 1):\n        if tokens[j] == '.':\n            break\n    out[i, j] += 1\n    out[i, i] += 0.3",

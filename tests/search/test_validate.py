@@ -76,3 +76,16 @@ def test_bidirectional(sandbox: Sandbox) -> None:
 def test_needs_texts(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="at least one text"):
         validate(CASES["previous"][1], parse("set 1"), [], True, sandbox)
+
+
+def test_an_internal_error_is_raised_by_the_lifter_and_reported_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise KeyError("seven")
+
+    monkeypatch.setattr("dsl.lift.emit.Emitter.statements", broken)
+    with pytest.raises(KeyError):
+        lift(CASES["previous"][1])
+    found = lift_and_validate(CASES["previous"][1], TEXTS, True, None)
+    assert found.status == "failed" and found.program is None
+    assert found.reason.startswith("internal error in search/test_validate.py:") and "please report" in found.reason
+    assert lift_and_validate("x = 1\n", TEXTS, True, None).status == "refused"
