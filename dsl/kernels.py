@@ -3,8 +3,8 @@
 Weights are float32, or float64 where a program reads them, so that it compares what Python would compare. Operands lie in three
 buffers, numbers (float64, missing is NaN; texts and words are their codes), masks (uint8), values of rules (as the weights are).
 An entry of the table of operands is (offset, step per text, step per query); a vector's values for keys 0, 1, … follow one another.
-Rules, steps and codes are laid out in dsl/plan.py. All loops stand in one file, because numba notices changes of a file, not of what
-it imports.
+Rules, steps and codes are laid out in dsl/plan.py. All loops stand in one file, because numba notices changes of a file, not of
+what it imports.
 """
 
 from __future__ import annotations
@@ -508,13 +508,13 @@ def _share(row, left, right, first, last, mask, given, masks, values, numbers): 
     how, v = given
     inside, outside, share, chosen = 0.0, 0.0, 0.0, 0
     for k in range(left, right):
-        row[k] = min(max(row[k], np.float32(0)), _TOP) if row[k] == row[k] else np.float32(0)
+        row[k] = min(max(row[k], row.dtype.type(0)), _top(row)) if row[k] == row[k] else row.dtype.type(0)
         x = np.float64(row[k])
         if first <= k and k < last and (mask < 0 or masks[mask + k]):
             y = numbers[v + k] if how == COMPUTED else np.float64(values[v + k])
             if abs(y) < np.inf:
                 chosen += 1
-                share += np.float64(np.float32(min(max(y, 0.0), 1.0)))
+                share += np.float64(row.dtype.type(min(max(y, 0.0), 1.0)))
                 inside += x
                 continue
         outside += x
@@ -591,8 +591,8 @@ def run_rules(  # type: ignore[no-untyped-def]
                     else:
                         _share(row, left, right, first, last, m, (given, v), masks, values, numbers)
                     if whole:
-                        _fill(row[:left], np.float32(0))
-                        _fill(row[right:n], np.float32(0))
+                        _fill(row[:left], row.dtype.type(0))
+                        _fill(row[right:n], row.dtype.type(0))
                 continue
             begin, end = max(0, lo - stop + 1), min(n, hi - start)
             one_key, one_dist = hi - lo == 1, stop - start == 1
