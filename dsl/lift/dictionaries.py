@@ -45,8 +45,8 @@ def entry_read(m: Machine, ref: Any, held: Dict, key: Any) -> None:
     """dict[key] was read: a defaultdict has an entry from then on."""
     if not isinstance(ref, Ref) or not getattr(held.factory, "creates", False) or m.decide(dict_has(m, held, key)) == TRUE:
         return
-    m.entered.add(ref.id)
-    line, loops = m.asked.get(ref.id, (0, frozenset()))
+    m.keys_made.add(ref.id)
+    line, loops = m.keys_asked.get(ref.id, (0, frozenset()))
     if loops & loops_around(m):  # asked in an earlier line of a round that comes later
         raise Refusal(line, ENTERED)
 
@@ -54,9 +54,9 @@ def entry_read(m: Machine, ref: Any, held: Dict, key: Any) -> None:
 def entries_asked(m: Machine, ref: Any) -> None:
     """What the keys of a dictionary are is about to be told."""
     if isinstance(ref, Ref):
-        if ref.id in m.entered:
+        if ref.id in m.keys_made:
             refuse(ENTERED)
-        m.asked[ref.id] = m.line, loops_around(m)
+        m.keys_asked[ref.id] = m.line, loops_around(m)
 
 
 def loops_around(m: Machine) -> frozenset[str]:

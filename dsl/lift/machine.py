@@ -94,8 +94,10 @@ class Machine:
         self.shared: set[int] = set()  # lists that are elements of others
         self.shared_when: dict[int, Expr] = {}  # under which guards the iteration under way made them that
         self.carried: dict[int, tuple[Expr, Any]] = {}  # arrays filled from the element before: its index, the store's key
-        self.entered: set[int] = set()  # dictionaries that a read may have given entries (defaultdict)
-        self.asked: dict[int, tuple[int, frozenset[str]]] = {}  # dictionaries whose entries were asked for: line and loops around
+        self.keys_made: set[int] = set()  # dictionaries that a read may have given entries (defaultdict)
+        self.keys_asked: dict[
+            int, tuple[int, frozenset[str]]
+        ] = {}  # dictionaries whose entries were asked for: line and loops around
         self.named: dict[str, str] = {}  # Python's name of a loop's variable
         self._facts: tuple[tuple[Any, ...], Facts] | None = None
 

@@ -102,10 +102,10 @@ class Tokens(Reductions):
                 texts = self.unbox(first)
                 one = isinstance(texts, Opaque)
                 if not one:
-                    texts = (items_of(texts) if isinstance(texts, Seq) else texts) or ()
-                    if len(texts) != 1:
-                        self.refuse("the tokenizer on several texts")
-                    texts = texts[0]
+                    several = items_of(texts) if isinstance(texts, Seq) else list(texts) if isinstance(texts, tuple) else None
+                    if several is None or len(several) != 1:
+                        return self.refuse("the tokenizer on several texts")
+                    texts = several[0]
                 if texts != Opaque("sentence"):
                     self.refuse("the tokenizer on another text than the sentence")
                 batch = keywords.get("return_tensors") is not None or not one
