@@ -11,6 +11,7 @@ from dsl.canonical.binders import rename
 from dsl.canonical.expressions import simplified
 from dsl.canonical.layout import shown
 from dsl.concepts import body
+from dsl.decay import told
 from dsl.nodes import (
     And,
     Binary,
@@ -79,6 +80,7 @@ def _parts(guard: Expr) -> tuple[Expr, ...]:
 
 
 def _sentence(rule: Rule, guard: list[Expr]) -> str:
+    values = None if rule.value is None else told(rule.value, guard)
     subject, guard = _subject(guard)
     target, conditions = _target(guard)
     target = "itself" if target == subject else target
@@ -101,7 +103,7 @@ def _sentence(rule: Rule, guard: list[Expr]) -> str:
         said = f"{subject} attends {how[rule.op]} {noun_of(value)} to {target}"
         if isinstance(value, IfElse):  # the longer part stands last
             said = f"{subject} attends to {target} {how[rule.op]} {noun_of(value)}"
-    text = said + where
+    text = said + where + (f" ({values})" if values else "")
     return text[0].upper() + text[1:] + "."
 
 

@@ -136,5 +136,16 @@ def natural(text: str) -> int:
     return value
 
 
+def at_least_zero(text: str) -> float:
+    """An argument type: a number that is not negative."""
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is below zero")
+    return value
+
+
 if __name__ == "__main__":
     sys.exit(main())

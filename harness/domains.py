@@ -17,6 +17,9 @@ from search.folder import SPLITS
 
 NAMED = re.compile(r"([A-Za-z0-9][\w.-]*)=(.*)", re.DOTALL)
 SPELLED = re.compile(r"[^\w.-]+")  # what no name has
+MIXTURE = "mixture"  # as `--text` names the kinds of text that ship with the project
+MIXTURE_FOLDER = Path(__file__).parent / "mixture"
+MIXTURE_KINDS = ("stories", "wiki", "code", "math", "dialogue")
 SHOWN = 40  # letters of a text that a message quotes
 
 
@@ -50,7 +53,7 @@ def text_options(parser: ArgumentParser, default: str = "demo for the demo model
         "--text",
         action="append",
         metavar="[NAME=]T",
-        help="texts: demo, a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id; "
+        help="texts: demo, mixture, a .jsonl/.txt/.csv/.parquet file, a folder with train/validation/test files, or a datasets id; "
         f"with a NAME it can be given once for each kind of text (default: {default})",
     )
     column_option(parser)
@@ -90,16 +93,22 @@ def max_texts(text: str) -> tuple[int, int, int]:
 
 
 def sources(given: Sequence[str] | None, column: str = TEXT_COLUMN, target: str = "demo") -> tuple[Source, ...]:
-    """The domains that `--text` names. UsageError: one without a name beside others, a name twice, nothing after the name."""
+    """The domains that `--text` names, by default those for the target.
+
+    UsageError: one without a name beside others, a name twice, nothing before or after the =.
+    """
     found: list[Source] = []
-    for text in given or ["demo"]:
+    for text in given or ["demo" if target == "demo" else MIXTURE]:
         match = NAMED.fullmatch(text)
         if text.startswith("=") or not text:
             raise UsageError(f"--text {text}: no name before the =; expected NAME=T")
         if match and not match[2].strip():
             raise UsageError(f"--text {text}: nothing after the =; expected NAME=T")
-        if match is None and len(given or ()) > 1:
+        if match is None and text != MIXTURE and len(given or ()) > 1:
             raise UsageError(f"--text {text}: several kinds of text need a name each, as in --text stories={text}")
+        if text == MIXTURE:
+            found += [Source(kind, str(MIXTURE_FOLDER / kind)) for kind in MIXTURE_KINDS]
+            continue
         found.append(Source(match[1], match[2], column) if match else Source(domain_name(text), text, column))
     for i, source in enumerate(found):
         if any(source.name == other.name for other in found[:i]):

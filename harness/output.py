@@ -1,12 +1,16 @@
-"""What commands print: JSON documents on stdout, messages and progress on stderr, tables that fit 80 columns."""
+"""What commands print: JSON documents on stdout, messages and progress on stderr, tables as wide as the terminal."""
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TextIO
+
+WIDTH = 80  # of what is printed for a file or a terminal that does not say how wide it is
 
 
 def document(data: Any) -> None:
@@ -40,6 +44,36 @@ def plural(count: int, noun: str) -> str:
     ('1 head', '1,200 heads')
     """
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table: its cells from top to bottom. Where there is no room for all, those with the least `keep` go first."""
+
+    name: str
+    cells: Sequence[Any]
+    right: bool = False
+    keep: int = 0
+
+    def padded(self, rows: int, cell: Any = "") -> Column:
+        """With the same cell at the end until there are so many."""
+        return replace(self, cells=[*self.cells, *[cell] * (rows - len(self.cells))])
+
+
+def fitted(columns: Sequence[Column], width: int | None) -> str:
+    """The table, without the columns of least use if it would be wider than `width`; with all of them where that is None."""
+    shown = list(columns)
+    while True:
+        text = table(list(zip(*(c.cells for c in shown), strict=True)), [c.name for c in shown], [c.right for c in shown])
+        if width is None or len(shown) == 1 or max(map(len, text.splitlines())) <= width:
+            return text
+        shown.remove(min(shown, key=lambda c: c.keep))
+
+
+def width(stream: TextIO | None = None) -> int | None:
+    """Columns of the terminal that a stream (standard output by default) writes to; None for a file or a pipe."""
+    stream = stream or sys.stdout
+    return shutil.get_terminal_size((WIDTH, 24)).columns if stream.isatty() else None
 
 
 def cut(text: str, width: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
+from harness.domains import MIXTURE, Source
 from harness.errors import UserError
 from search.folder import SPLITS, RunFolder
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from harness.targets import Target
 
 EVALUATIONS_PER_HEAD = 10_000  # a full induction takes about 4,500
+# Settings that a search goes by.
+PLANNED = ("seed", "evaluations", "parsimony", "max_rules", "max_size", "max_set", "library_size")
 VERSIONS = ("headscript", "torch", "transformers", "numpy", "lark", "spacy")
 
 
@@ -112,14 +115,20 @@ def open_run(path: str | Path, device: str = "cpu") -> Session:
     return Session(folder, device, folder.description())
 
 
-def outcome_of(session: Session) -> dict[str, Any]:
-    """The run's result; of a run that was cut short, what it had found. Raises UserError if there is neither."""
-    if session.folder.has("result.json"):
-        return session.folder.read("result.json")
-    if session.folder.has("partial.json"):
+def outcome_of(session: Session, full: bool = False) -> dict[str, Any]:
+    """The run's result; of a run that was cut short, what it had found. Raises UserError if there is neither.
+
+    full: with the largest program of each head in the place of the one worth its size.
+    """
+    from search.outcome import read, with_full
+
+    found = read(session.folder)
+    if found is None:
+        path = session.folder.path
+        raise UserError(f"{path}: the run is not finished; go on with: headscript run --out {path} …")
+    if not session.folder.has("result.json"):
         output.note(f"{session.folder.path}: this run was cut short; what it had found follows")
-        return session.folder.read("partial.json")
-    raise UserError(f"{session.folder.path}: the run is not finished; go on with: headscript run --out {session.folder.path} …")
+    return with_full(found) if full else found
 
 
 def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None, target: Target | None = None) -> Session:
@@ -145,12 +154,16 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None, 
     def settings(fingerprint: str, heads: Sequence[Sequence[int]]) -> dict[str, Any]:
         return {
             "target": fingerprint,
-            "text": corpus.fingerprint,
             "domains": list(corpus.names),
             "held_out": list(corpus.held_out),
+            "text": corpus.fingerprint,
             "heads": [list(h) for h in heads],
             "seed": args.seed,
             "max_tokens": args.max_tokens,
+            "parsimony": args.parsimony,
+            "max_rules": args.max_rules,
+            "max_size": args.max_size,
+            "max_set": args.max_set,
             "library_size": args.library_size,
             "evaluations": args.evaluations or EVALUATIONS_PER_HEAD * len(heads),
             "focus": None,
@@ -180,7 +193,7 @@ def begin_run(args: Namespace, path: Path, extra: dict[str, Any] | None = None, 
         "settings": settings(target.fingerprint, heads),
         "names": {
             "target": _portable(args.target),
-            "text": _portable(given[0].spec) if len(given) == 1 else ", ".join(corpus.names),
+            "text": _text(args.text, given),
             "annotator": args.annotator and _portable(args.annotator),
             "texts": {source.name: _portable(source.spec) for source in given},
         },
@@ -249,6 +262,13 @@ def _portable(name: str) -> str:
     """An absolute path for what is here, so that the run can be used from any folder; anything else is "demo" or a hub id."""
     path = Path(name).expanduser()
     return str(path.resolve()) if name != "demo" and path.exists() else name
+
+
+def _text(text: list[str] | None, given: tuple[Source, ...]) -> str:
+    """What the texts are called together."""
+    if len(given) == 1:
+        return _portable(given[0].spec)
+    return MIXTURE if text in (None, [MIXTURE]) else ", ".join(source.name for source in given)
 
 
 def _short(name: str | None) -> str | None:

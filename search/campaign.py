@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from search import finish, units
 from search.consult import Known, consult
 from search.folder import RunFolder
+from search.selection import MAX_RULES, PARSIMONY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,10 @@ class Plan:
     heads: tuple[int, ...]  # rows of the attention stores
     seed: int = 0
     evaluations: int = 400_000  # distinct programs scored in all, at most
-    max_rules: int = 12
+    parsimony: float = PARSIMONY  # IoU that a token of a shown program's text must be worth
+    max_rules: int = MAX_RULES
+    max_size: int | None = None  # tokens of a program's text
+    max_set: int | None = None  # strings in one listed set
     library_size: int = 16
     proposers: tuple[str, ...] = ("library", "grammar")  # beside them the LLM, where one is asked
     round: int = 0  # how often the run went on with more; each round draws other random numbers

@@ -28,9 +28,19 @@ class Cover:
         return max(0.0, self.bound - self.value)
 
 
+def worth(scores: np.ndarray, sizes: np.ndarray, parsimony: float) -> np.ndarray:
+    """(P, H): IoU - parsimony x size, at least 0: what a program of a library is worth to a head. sizes (P): tokens of text."""
+    return (scores - parsimony * sizes[:, None]).clip(min=0)
+
+
 def value(scores: np.ndarray, chosen: tuple[int, ...]) -> float:
     """F(chosen) for scores (P, H)."""
     return float(scores[list(chosen)].max(0).mean()) if chosen else 0.0
+
+
+def limit(scores: np.ndarray, chosen: tuple[int, ...]) -> float:
+    """What F cannot exceed for any set of as many programs as are chosen, whatever they were chosen by; scores (P, H)."""
+    return _bound(scores, scores[list(chosen)].max(0), len(chosen))
 
 
 def held_out(select: np.ndarray, other: np.ndarray, chosen: tuple[int, ...]) -> float:

@@ -60,6 +60,10 @@ class Domains:
         low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
         return float(low), float(high)
 
+    def only(self, name: str) -> Domains:
+        """The texts of one domain, which counts even if it is held out."""
+        return Domains(tuple(n for n in self.each if n == name))
+
     def part(self, chosen: Sequence[int]) -> Domains:
         """The same for some of the texts."""
         return Domains(tuple(self.each[t] for t in chosen), self.held_out)

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from search.domains import Domains
 from search.folder import SPLITS, RunFolder
+from search.outcome import FORMAT, Record, digits, figures, headline, means, measured, over_heads
 
 if TYPE_CHECKING:
     import numpy as np
 
     from search.campaign import Plan
-    from search.domains import Domains
 
 PHASES = ("heads", "llm", "exchange", "share")
 CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
@@ -70,27 +71,35 @@ class Scores:
         return np.array([known[p] for p in programs], np.float32).reshape(-1, len(self.heads))
 
 
-def per_text(folder: RunFolder, programs: Sequence[str], split: str, plan: Plan, executor: Executor) -> np.ndarray:
-    """(H, T): IoU on each text of a split, of the program that each head was given."""
-    import numpy as np
-
+def per_text(folder: RunFolder, programs: Sequence[Sequence[str]], split: str, plan: Plan, executor: Executor) -> list[np.ndarray]:
+    """(P, T) for each head: IoU on each text of a split, of some programs of its own."""
     from search import units
 
-    tasks = [executor.submit(units.score, str(folder.path), [p], split, [h]) for p, h in zip(programs, plan.heads, strict=True)]
-    return np.concatenate([task.result()[0] for task in tasks])
+    tasks = [executor.submit(units.score, str(folder.path), p, split, [h]) for p, h in zip(programs, plan.heads, strict=True)]
+    return [task.result()[:, 0] for task in tasks]
 
 
-def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | None = None) -> dict[str, Any]:
+def rule_gains(folder: RunFolder, programs: Sequence[Sequence[str]], plan: Plan, executor: Executor) -> list[list[list[float]]]:
+    """For each head, for some programs of its own, what each leaf rule adds to the IoU on `select`."""
+    from search import units
+
+    tasks = [
+        {p: executor.submit(units.rule_gains, str(folder.path), p, h) for p in dict.fromkeys(own)}
+        for own, h in zip(programs, plan.heads, strict=True)
+    ]
+    return [[task[p].result() for p in own] for task, own in zip(tasks, programs, strict=True)]
+
+
+def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | None = None) -> Record:
     """The result of a campaign as far as it has come; also written: programs.json and scores.npy, every program on every head.
 
     scores: those of the campaign, so that what is known is not scored again.
     """
     import numpy as np
 
-    from dsl import parse, size
+    from dsl import english, parse, size
     from search import patterns
-    from search.cover import curve, held_out
-    from search.domains import Domains
+    from search.cover import curve, held_out, limit, worth
     from search.selection import elbow, front
     from search.swaps import improved
 
@@ -102,62 +111,73 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     iou = {split: scores(programs, split) for split in SPLITS}  # (P, H)
     count = len(pool.programs)
     if not count:
-        raise ValueError("no program was found; give the run more time")
+        raise ValueError("no program was found; give the run more time, or larger limits")
     parsed = [parse(p) for p in pool.programs]
     rules = np.array([len(p.rules()) for p in parsed])
     sizes = np.array([size(p) for p in parsed])
-    own = elbow(iou["select"][:count], sizes)
+    select, columns = iou["select"][:count], range(len(plan.heads))
+    fronts = [front(select[:, h], sizes) for h in columns]
+    own = [f[int(elbow(select[f, h][:, None], sizes[f], plan.parsimony)[0])] for h, f in zip(columns, fronts, strict=True)]
+    full = [f[-1] for f in fronts]
+    value = worth(select, sizes, plan.parsimony)
+    steps = curve(value, plan.library_size, sizes)
+    library = improved(value, steps[-1].chosen)
+    served = [library[i] for i in value[list(library)].argmax(0)]
     domains = {split: Domains(folder.domains(split), folder.held_out) for split in SPLITS}
-    texts = {split: per_text(folder, [programs[p] for p in own], split, plan, executor) for split in SPLITS}  # (H, T)
-    steps = curve(iou["select"][:count], plan.library_size, sizes)
-    library = improved(iou["select"][:count], steps[-1].chosen)
-    served = [library[i] for i in iou["select"][list(library)].argmax(0)]
-    columns = range(len(plan.heads))
+    chosen = [[pool.programs[p] for p in three] for three in zip(own, full, served, strict=True)]
+    texts = {split: per_text(folder, chosen, split, plan, executor) for split in SPLITS}  # (3, T) for each head
+    gains = rule_gains(folder, [c[:2] for c in chosen], plan, executor)
     names = {p: f"P{i + 1}" for i, p in enumerate(library)}
     heads_per_layer = folder.description()["model"]["heads"]
 
     def place(column: int) -> list[int]:
         return list(divmod(plan.heads[column], heads_per_layer))
 
-    def three(p: int, column: int) -> dict[str, float]:
-        return {split: digits(iou[split][p, column]) for split in SPLITS}
+    def program(p: int) -> Record:
+        return {"program": pool.programs[p], "rules": int(rules[p]), "size": int(sizes[p])}
+
+    def told(h: int, which: int) -> Record:
+        """All about a head's shown program (0) or the largest of its front (1)."""
+        p, here = (own, full)[which][h], {split: texts[split][h][which] for split in SPLITS}
+        sentences, adds = english(parsed[p]), gains[h][which]
+        return {
+            **program(p),
+            "headline": headline(sentences, adds),
+            "english": sentences,
+            **measured(here, domains),
+            "rule_gains": [digits(x) for x in adds],
+            "proposer": pool.proposers[p],
+            "root": pool.roots[p],
+            "made_for": [list(divmod(x, heads_per_layer)) for x in pool.heads[p]],
+        }
 
     heads = []
     for h in columns:
-        p = int(own[h])
         best = max(range(len(baselines)), key=lambda b: iou["select"][count + b, h])
+        shared, shared_by_domain = figures({split: texts[split][h][2] for split in SPLITS}, domains)
         heads.append(
             {
                 "layer": place(h)[0],
                 "head": place(h)[1],
-                "program": pool.programs[p],
-                "rules": int(rules[p]),
-                "size": int(sizes[p]),
+                **told(h, 0),
                 "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
-                "iou": three(p, h),
-                "interval": interval(domains["test"], texts["test"][h]),
-                "intervals": {split: interval(domains[split], texts[split][h]) for split in SPLITS},
-                "iou_per_text": {"test": [digits(x) for x in texts["test"][h]]},
+                "full_program": told(h, 1),
                 "library_program": names[served[h]],
-                "library_iou": three(served[h], h),
+                "library_iou": shared,
+                "library_domains": shared_by_domain,
                 "baseline": {
                     "name": baselines[best][0],
                     "select": digits(iou["select"][count + best, h]),
                     "test": digits(iou["test"][count + best, h]),
                 },
-                "proposer": pool.proposers[p],
-                "root": pool.roots[p],
-                "made_for": [list(divmod(x, heads_per_layer)) for x in pool.heads[p]],
                 "front": [
                     {
-                        "program": pool.programs[i],
-                        "rules": int(rules[i]),
-                        "size": int(sizes[i]),
+                        **program(i),
                         "fit": digits(iou["fit"][i, h]),
-                        "select": digits(iou["select"][i, h]),
+                        "select": digits(select[i, h]),
                         "proposer": pool.proposers[i],
                     }
-                    for i in front(iou["fit"][:count, h], sizes)
+                    for i in fronts[h]
                 ],
             }
         )
@@ -172,46 +192,36 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     )
     folder.write_array("scores.npy", np.stack([iou[split][:count] for split in SPLITS]))
     return {
+        "format": FORMAT,
         "evaluations": counts["scored"],
-        "mean_iou": {split: digits(iou[split][own, list(columns)].mean()) for split in SPLITS},
-        "interval": interval(domains["test"], texts["test"].mean(0)),
-        "median_rules": float(np.median(rules[own])),
-        "median_size": float(np.median(sizes[own])),
+        "parsimony": plan.parsimony,
+        "held_out": list(folder.held_out),
+        **means(heads, domains["test"]),
+        "full_program": means([r["full_program"] for r in heads], domains["test"]),
         "library": [
             {
                 "id": names[p],
-                "program": pool.programs[p],
+                **program(p),
                 "heads": [place(h) for h in columns if served[h] == p],
-                "rules": int(rules[p]),
-                "size": int(sizes[p]),
                 "proposer": pool.proposers[p],
                 "root": pool.roots[p],
             }
             for p in library
         ],
-        "library_mean_iou": {split: digits(np.mean([iou[split][served[h], h] for h in columns])) for split in SPLITS},
+        "library_mean_iou": over_heads(heads, "library_iou"),
+        "library_domains": over_heads(heads, "library_domains"),
         "curve": [
             {
                 "size": len(c.chosen),
-                "select": digits(c.value),
-                "test": digits(held_out(iou["select"][:count], iou["test"][:count], c.chosen)),
-                "bound": digits(c.bound),
+                "select": digits(held_out(value, select, c.chosen)),
+                "test": digits(held_out(value, iou["test"][:count], c.chosen)),
+                "bound": digits(limit(select, c.chosen)),
             }
             for c in steps
         ],
         "heads": heads,
         "proposals": counts,
     }
-
-
-def digits(x: Any) -> float:
-    """Six digits: enough for any use, few enough to read."""
-    return round(float(x), 6)
-
-
-def interval(domains: Domains, values: np.ndarray) -> list[float]:
-    """95% interval of the mean of values (T), one for each text."""
-    return [digits(x) for x in domains.interval(values)]
 
 
 def kind(scores: np.ndarray, names: Sequence[str]) -> str:

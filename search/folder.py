@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 FORMAT = 2  # of the folder; another one is refused
 SPLITS = ("fit", "select", "test")
 CONCEPTS = "concepts.pattern"
+HASHED = ("target", "text")  # settings whose value tells a reader nothing
 
 
 class FolderError(ValueError):
@@ -110,7 +111,7 @@ class RunFolder:
         if not isinstance(known, dict) or known.get("format") != FORMAT:
             found = known.get("format") if isinstance(known, dict) else None
             age = "an older" if isinstance(found, int) and found < FORMAT else "another"
-            raise FolderError(f"{self.path}: made by {age} version; run again with another --out")
+            raise FolderError(f"{self.path}: made by {age} version: run again with another --out")
         return known
 
     def concepts(self) -> dict[str, Concept]:
@@ -171,13 +172,15 @@ class RunFolder:
 
 
 def difference(known: Any, wanted: Any, name: str = "") -> str:
-    """The first setting that differs, as "name: known, now wanted"; "" if none does."""
+    """The first setting that differs, as "name: known, now wanted" (of a hash without the values); "" if none does."""
     if isinstance(known, dict) and isinstance(wanted, dict):
         for key in [*wanted, *(k for k in known if k not in wanted)]:
             if found := difference(known.get(key), wanted.get(key), f"{name}.{key}" if name else key):
                 return found
         return ""
-    return "" if known == wanted else f"{name}: {json.dumps(known)}, now {json.dumps(wanted)}"
+    if known == wanted:
+        return ""
+    return f"{name}: another one" if name in HASHED else f"{name}: {json.dumps(known)}, now {json.dumps(wanted)}"
 
 
 def write_atomically(path: Path, content: bytes) -> None:

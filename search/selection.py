@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from dsl.nodes import Member, Program, walk
+from dsl.sizes import size as size_of
+
 if TYPE_CHECKING:
     import numpy as np
 
 PARSIMONY = 0.0005  # IoU that a token of a program's text must be worth
+MAX_RULES = 12  # of a program
 LEAST_STEP = 1e-4  # of IoU, between two programs of a front
 
 
@@ -17,6 +21,13 @@ def elbow(iou: np.ndarray, size: np.ndarray, parsimony: float = PARSIMONY) -> np
     iou (P, H): of each program on each head, -inf where a head may not have it. size (P,): tokens of text.
     """
     return (iou - parsimony * size[:, None]).argmax(0)
+
+
+def within(program: Program, max_rules: int, max_size: int | None = None, max_set: int | None = None) -> bool:
+    """Whether a program keeps the limits: leaf rules, tokens of text, strings in one listed set."""
+    if len(program.rules()) > max_rules or (max_size is not None and size_of(program) > max_size):
+        return False
+    return max_set is None or all(len(node.values) <= max_set for node in walk(program) if isinstance(node, Member))
 
 
 def front(iou: np.ndarray, size: np.ndarray) -> list[int]:

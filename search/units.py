@@ -51,6 +51,16 @@ def mean_scores(path: str, programs: Sequence[str], split: str, heads: Sequence[
     return means
 
 
+def rule_gains(path: str, program: str, head: int) -> list[float]:
+    """What each leaf rule adds to the IoU on `select`, by leaving it out."""
+    from dsl import parse
+    from search.contributions import contributions
+
+    gains = contributions(parse(program), workspace.problem(path, "select"), head)
+    workspace.settle(path, "select")
+    return gains
+
+
 def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
     """Everything for one head on its own: known patterns with fitted constants, and rule induction."""
     import numpy as np
@@ -75,7 +85,7 @@ def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
         induced = induce(bank(path), [head], rng, plan["max_rules"], budget(plan))
         found += [("grammar", "grammar", c.program) for c in induced.candidates]
         scored += induced.evaluations
-    return collected(path, [head], found, scored)
+    return collected(path, plan, [head], found, scored)
 
 
 def adopt(path: str, plan: dict[str, Any], number: int, head: int, programs: Sequence[str]) -> dict[str, Any]:
@@ -89,7 +99,7 @@ def adopt(path: str, plan: dict[str, Any], number: int, head: int, programs: Seq
     found += [("llm", "llm", fit_constants(p, problem, [head])) for p in given]
     children, scored, same = descendants(path, plan, head, found, given, (4, number))
     found += [("llm", root, p) for _, root, p in children]
-    return collected(path, [head], found, scored + len(given), same)
+    return collected(path, plan, [head], found, scored + len(given), same)
 
 
 def exchange(
@@ -112,7 +122,7 @@ def exchange(
     if not more:
         parents = [("own", root, parse(text)) for text, root in own] + found
         more, scored, same = descendants(path, plan, head, parents, others, (3, head))
-    return collected(path, [head], found + more, scored + len(starts), same)
+    return collected(path, plan, [head], found + more, scored + len(starts), same)
 
 
 def share(
@@ -140,7 +150,7 @@ def share(
         more, scored = [("share", "grammar", c.program) for c in induced.candidates], induced.evaluations
     else:
         more, scored = recombined(path, plan, heads, donors, (6, number), most)
-    return collected(path, heads, found + more, scored + len(starts))
+    return collected(path, plan, heads, found + more, scored + len(starts))
 
 
 def recombined(
@@ -197,13 +207,16 @@ def _prepared(path: str, kind: Any) -> Any:
     return kind(workspace.problem(path, "fit"))
 
 
-def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: int, same_text: int = 0) -> dict[str, Any]:
-    """The unit's result: canonical forms, each text and each behaviour once, the best on `fit` first."""
+def collected(
+    path: str, plan: dict[str, Any], heads: Sequence[int], found: Iterable[Found], scored: int, same_text: int = 0
+) -> dict[str, Any]:
+    """The unit's result: canonical forms within the plan's limits, each text and each behaviour once, the best on `fit` first."""
     import numpy as np
 
     from dsl import simplify
     from search.scoring import score as iou
     from search.scoring import signature
+    from search.selection import within
 
     problem = workspace.problem(path, "fit")
     counts = {"made": same_text, "same_text": same_text, "same_behaviour": 0, "scored": scored}
@@ -214,6 +227,8 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
         canonical = simplify(program)
         if str(canonical) in texts:
             counts["same_text"] += 1
+            continue
+        if not within(canonical, plan["max_rules"], plan["max_size"], plan["max_set"]):
             continue
         behaviour = signature(canonical, problem)
         if behaviour in behaviours:
@@ -230,7 +245,7 @@ def collected(path: str, heads: Sequence[int], found: Iterable[Found], scored: i
         fit = round(float(means[i]), 6)
         candidates.append({"program": names[i], "rules": len(program.rules()), "proposer": proposer, "root": root, "fit": fit})
     select = 0.0
-    if names:  # for the progress report alone
+    if candidates:  # for the progress report alone
         best = texts[candidates[0]["program"]][2]
         others = workspace.problem(path, "select")
         select = float(others.mean(iou([best], others, list(heads))).mean())

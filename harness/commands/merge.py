@@ -22,7 +22,7 @@ def arguments(parser: ArgumentParser) -> None:
 
 def main(args: Namespace) -> int:
     from harness.overview import run_table
-    from harness.session import Session, check_writable, open_run, outcome_of
+    from harness.session import PLANNED, Session, check_writable, open_run, outcome_of
     from search.campaign import Plan
     from search.executors import cores, executor
     from search.finish import outcome
@@ -43,14 +43,14 @@ def main(args: Namespace) -> int:
         whole.store(split)
     settings = description["settings"]
     heads = tuple(h * description["model"]["heads"] + i for h, i in settings["heads"])
-    plan = Plan(heads, settings["seed"], library_size=settings["library_size"])
+    plan = Plan(heads, **{name: settings[name] for name in PLANNED})
     with executor(None, args.workers or cores()) as pool:
         result = {**whole.labels, "seed": settings["seed"], **outcome(folder, plan, pool)}
     folder.write("result.json", result)
     if args.json:
         output.document(result)
     else:
-        print(run_table(result))
+        print(run_table(result, output.width()))
     return 0
 
 

@@ -47,6 +47,7 @@ def arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--heads", default="all", help="which may be replaced: all of the run (default), L2, L2H3, or several")
     text_options(parser, "the run's own test texts")
+    parser.add_argument("--full", action="store_true", help="each head with its largest program instead of the one worth its size")
     parser.add_argument("--library", action="store_true", help="each head with its program of the shared library")
     parser.add_argument(
         "--order",
@@ -85,6 +86,8 @@ def arguments(parser: ArgumentParser) -> None:
 def main(args: Namespace) -> int:
     from harness.session import open_run
 
+    if args.full and args.library:
+        raise UsageError("--full and --library exclude each other: the library has one program for several heads")
     if args.max_tokens and not (args.text or args.tasks):
         raise UsageError("--max-tokens goes with --text or --tasks; the run's own texts stay as the run cut them")
     questions = load_tasks(args.tasks, args.questions)  # what cannot be read is refused before the model is loaded
@@ -94,7 +97,7 @@ def main(args: Namespace) -> int:
     except KeyboardInterrupt:
         output.note("what was measured is kept; the same command goes on from here")
         raise
-    if not args.text and not args.library and args.order == "effect" and args.heads == "all":
+    if not (args.text or args.library or args.full) and args.order == "effect" and args.heads == "all":
         session.folder.write("replace.json", result)  # what the report shows
     if args.json:
         output.document(result)
@@ -113,7 +116,7 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     from harness.session import outcome_of
     from search.domains import Domains
 
-    outcome = outcome_of(session)
+    outcome = outcome_of(session, args.full)
     target = own_target(session, args.target, args.device)
     readout = readout_of(target.model, target.tokenizer, target.causal)
     name = session.names["annotator"]
@@ -138,7 +141,7 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     if not records:
         raise UsageError(f"--heads {args.heads}: the run has none of them")
     library = program_sources(session, library=True)
-    programs = {h: s for h, s in (library if args.library else program_sources(session)).items() if h in records}
+    programs = {h: s for h, s in (library if args.library else program_sources(session, full=args.full)).items() if h in records}
     categories = {head: r["kind"] for head, r in records.items()}
     draws = [controls(programs, categories, library, args.seed + draw) for draw in range(args.controls or 0)]
     with _bar() as progress:
@@ -156,12 +159,13 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
             seed=args.seed,
         )
     names = {"target": session.names["target"], "text": ", ".join(args.text) if args.text else session.names["text"]}
-    programs_of = {"programs": "library" if args.library else "per head", "seed": args.seed}
-    return {**names, **programs_of, **result, "notes": [*result["notes"], *notes]}
+    which = "library" if args.library else "largest of each head" if args.full else "per head"
+    return {**names, "programs": which, "seed": args.seed, **result, "notes": [*result["notes"], *notes]}
 
 
-def program_sources(session: Session, library: bool = False) -> dict[Head, PatternSource]:
-    """The programs of a finished run as pattern sources: of every head its own, or with `library` the shared one it was given.
+def program_sources(session: Session, library: bool = False, full: bool = False) -> dict[Head, PatternSource]:
+    """The programs of a finished run as pattern sources: of every head its own (with `full` its largest), or with `library` the
+    shared one it was given.
 
     Heads with the same program and the same attention window get the same source. UserError: the run has not finished.
     """
@@ -179,7 +183,7 @@ def program_sources(session: Session, library: bool = False) -> dict[Head, Patte
         parsed = parse(program)
         return lambda texts: evaluate(parsed, prepared(tuple(texts), window))
 
-    return {head: source(program, windows[head[0]]) for head, program in _programs(outcome_of(session), library).items()}
+    return {head: source(program, windows[head[0]]) for head, program in _programs(outcome_of(session, full), library).items()}
 
 
 def own_target(session: Session, spec: str | None = None, device: str = "cpu") -> Target:

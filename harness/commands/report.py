@@ -15,6 +15,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--texts", type=positive(), metavar="N", help="texts shown with their matrices (default: as many as keep it small, up to 4)"
     )
+    parser.add_argument("--full", action="store_true", help="the largest program of each head instead of the one worth its size")
     parser.add_argument("--figures", metavar="DIR", help="also write the maps, the curves and the best heads as SVG files")
 
 
@@ -25,7 +26,7 @@ def main(args: Namespace) -> int:
     from harness.session import open_run, outcome_of
 
     session = open_run(args.run)
-    outcome = with_time(session, outcome_of(session))
+    outcome = with_time(session, outcome_of(session, args.full))
     path = Path(args.out) if args.out else session.folder.path / "report.html"
     size = write_report(session, outcome, path, args.texts)
     figures = write_figures(session, outcome, Path(args.figures)) if args.figures else []

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import output
-from harness.cli import INTERRUPTED, natural, positive
+from harness.cli import INTERRUPTED, at_least_zero, natural, positive
 from harness.concepts import concepts_option
 from harness.domains import split_options, text_options
 from harness.errors import UsageError
 from harness.heads import HELP as HEADS_HELP
 from search.llm.options import add_options, llm_settings
+from search.selection import MAX_RULES, PARSIMONY
 
 if TYPE_CHECKING:
     from harness.session import Session
@@ -40,6 +41,16 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")
     parser.add_argument("--executor", type=_executor, metavar="URL", help="dask://HOST:PORT instead of local processes")
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")
+    parser.add_argument(
+        "--parsimony",
+        type=at_least_zero,
+        default=PARSIMONY,
+        metavar="X",
+        help=f"IoU that a token of a program must be worth to be shown (default: {PARSIMONY:g})",
+    )
+    parser.add_argument("--max-size", type=positive(), metavar="N", help="tokens of a program at most (default: no limit)")
+    parser.add_argument("--max-rules", type=positive(), default=MAX_RULES, metavar="N", help="rules at most (default: %(default)s)")
+    parser.add_argument("--max-set", type=positive(), metavar="N", help="strings in one listed set at most (default: no limit)")
     parser.add_argument("--max-tokens", type=positive(), default=96, help="texts are cut at so many tokens (default: 96)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda, for reading the model")
     concepts_option(parser, "the search may use them")
@@ -71,7 +82,7 @@ def main(args: Namespace) -> int:
 def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[str, ...], started: float) -> int:
     """The run, alone in its folder."""
     from harness.progress import board
-    from harness.session import begin_run
+    from harness.session import begin_run, outcome_of
     from search.campaign import Campaign
     from search.executors import cores, executor, slots
     from search.warm import ensure_compiled
@@ -83,8 +94,9 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
         _take_back(args, folder)
     if folder.has("result.json"):
         output.note(f"{path}: this run is finished; its result follows")
-        _show(args, session, folder.read("result.json"))
-        return _verdict(folder.read("result.json"))
+        outcome = outcome_of(session)
+        _show(args, session, outcome)
+        return _verdict(outcome)
     plan = plan_of(session)
     rows = plan.heads
     if args.llm_dry_run and opened is not None:
@@ -112,15 +124,14 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
 
 def plan_of(session: Session) -> Plan:
     """What the campaign of a run does."""
+    from harness.session import PLANNED
     from search.campaign import Plan
 
     settings, per_layer = session.settings, session.description["model"]["heads"]
     rows = {(layer, head): layer * per_layer + head for layer, head in settings["heads"]}
     return Plan(
         tuple(rows.values()),
-        settings["seed"],
-        settings["evaluations"],
-        library_size=settings["library_size"],
+        **{name: settings[name] for name in PLANNED},
         proposers=tuple(settings["proposers"]),
         round=len(session.description.get("earlier", ())),
         focus=tuple(rows[layer, head] for layer, head in settings.get("focus") or ()),
@@ -142,7 +153,7 @@ def _show(args: Namespace, session: Session, outcome: dict[str, Any]) -> None:
     if args.json:
         output.document(outcome)
         return
-    print(run_table(outcome))
+    print(run_table(outcome, output.width()))
     if "llm" in outcome:
         print(*describe(outcome["llm"]), sep="\n")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +12,14 @@ from harness import output
 from harness.commands.run import TARGET_HELP
 from harness.domains import text_options
 from harness.errors import UsageError, UserError
+from harness.output import Column
 
 if TYPE_CHECKING:
     import numpy as np
 
     from dsl.nodes import Program
     from harness.targets import Target
+    from search.domains import Domains
 
 MOST_TEXTS = 500
 
@@ -27,6 +31,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--heads", default="all", help="all (default), L2, L2H3, or several with commas")
     parser.add_argument("--max-tokens", type=int, help="texts are cut at so many tokens (default: the run's, else 96)")
     parser.add_argument("--annotator", metavar="PIPELINE", help="a spaCy pipeline (default: the run's)")
+    parser.add_argument("--full", action="store_true", help="of a run, the largest program of each head")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
 
 
@@ -37,15 +42,8 @@ def main(args: Namespace) -> int:
     result = _run(args, folders[0]) if folders else _files(args)
     if args.json:
         output.document(result)
-        return 0
-    rows = [(f"L{r['layer']}H{r['head']}", f"{r['iou']:.3f}", *([r["program"]] if "program" in r else [])) for r in result["heads"]]
-    columns = ("head", "IoU", "program")[: len(rows[0])]
-    print(output.table(rows, columns, (False, True, False)[: len(columns)]))
-    print(
-        f"\nmean IoU {result['mean_iou']:.4f} over {output.plural(len(rows), 'head')} and {output.plural(result['texts'], 'text')}"
-    )
-    if result["library_mean_iou"] is not None:
-        print(f"library  {result['library_mean_iou']:.4f}")
+    else:
+        print(_page(result, output.width()))
     return 0
 
 
@@ -55,9 +53,10 @@ def _run(args: Namespace, path: str) -> dict[str, Any]:
     from harness.heads import parse_heads
     from harness.session import check_same, open_run, outcome_of
     from harness.targets import load_target
+    from search.outcome import over_heads
 
     session = open_run(path, args.device)
-    outcome = outcome_of(session)
+    outcome = outcome_of(session, args.full)
     target = load_target(args.target, args.device) if args.target else session.target
     check_same(target, session)
     args.annotator = args.annotator or session.names["annotator"]
@@ -68,29 +67,36 @@ def _run(args: Namespace, path: str) -> dict[str, Any]:
     library = {p["id"]: p["program"] for p in outcome["library"]}
     heads = [(r["layer"], r["head"]) for r in records]
     programs = list(dict.fromkeys([*(r["program"] for r in records), *library.values()]))
-    iou, texts = measured(args, target, [parse(p) for p in programs], heads, args.max_tokens or session.settings["max_tokens"])
+    max_tokens = args.max_tokens or session.settings["max_tokens"]
+    found = measured(args, target, [parse(p) for p in programs], heads, max_tokens)
     index = {p: i for i, p in enumerate(programs)}
-    own = [iou[index[r["program"]], h] for h, r in enumerate(records)]
-    shared = [iou[index[library[r["library_program"]]], h] for h, r in enumerate(records)]
-    rows = [
-        {"layer": layer, "head": head, "iou": float(a), "library_iou": float(b)}
-        for (layer, head), a, b in zip(heads, own, shared, strict=True)
-    ]
+    rows = []
+    for h, record in enumerate(records):
+        own, shared = index[record["program"]], index[library[record["library_program"]]]
+        place = {"layer": record["layer"], "head": record["head"], "size": record["size"]}
+        rows.append({**place, **found.figures(own, h), **found.figures(shared, h, "library_")})
     return {
-        "mean_iou": sum(own) / len(own),
+        "mean_iou": over_heads(rows, "iou"),
+        "domains": over_heads(rows, "domains"),
+        "gap": over_heads(rows, "gap"),
         "heads": rows,
-        "library_mean_iou": sum(shared) / len(shared),
-        "texts": texts,
+        "library_mean_iou": over_heads(rows, "library_iou"),
+        "library_domains": over_heads(rows, "library_domains"),
+        "programs": "the largest of each head" if args.full else "those shown first",
+        "texts": len(found.domains.each),
     }
 
 
 def _files(args: Namespace) -> dict[str, Any]:
     """Each head with the best of the given programs."""
-    from dsl import LanguageError, parse
+    from dsl import LanguageError, parse, size
     from harness.commands.check import read
     from harness.heads import parse_heads
     from harness.targets import load_target
+    from search.outcome import over_heads
 
+    if args.full:
+        raise UsageError("--full goes with a run folder")
     programs = []
     for name in args.what:
         try:
@@ -99,21 +105,43 @@ def _files(args: Namespace) -> dict[str, Any]:
             raise UserError(f"{name}: {error}") from None
     target = load_target(args.target or "demo", args.device)
     heads = parse_heads(args.heads, target.layers, target.heads)
-    iou, texts = measured(args, target, programs, heads, args.max_tokens or 96)
-    best = iou.argmax(0)
+    found = measured(args, target, programs, heads, args.max_tokens or 96)
+    mean = found.domains.mean(found.iou)  # (P, H)
     rows = [
-        {"layer": layer, "head": head, "iou": float(iou[p, h]), "program": args.what[p]}
-        for h, ((layer, head), p) in enumerate(zip(heads, best, strict=True))
+        {"layer": layer, "head": head, "size": size(programs[p]), **found.figures(p, h), "program": args.what[p]}
+        for h, ((layer, head), p) in enumerate(zip(heads, mean.argmax(0).tolist(), strict=True))
     ]
-    programs_mean = [{"file": name, "mean_iou": float(m)} for name, m in zip(args.what, iou.mean(1), strict=True)]
-    mean = sum(r["iou"] for r in rows) / len(rows)
-    return {"mean_iou": mean, "heads": rows, "library_mean_iou": None, "texts": texts, "programs": programs_mean}
+    return {
+        "mean_iou": over_heads(rows, "iou"),
+        "domains": over_heads(rows, "domains"),
+        "gap": over_heads(rows, "gap"),
+        "heads": rows,
+        "library_mean_iou": None,
+        "library_domains": None,
+        "programs": [{"file": name, "mean_iou": float(m)} for name, m in zip(args.what, mean.mean(1), strict=True)],
+        "texts": len(found.domains.each),
+    }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """IoU (P, H, T) of programs with heads on every text, and the domain of each text."""
+
+    iou: np.ndarray
+    domains: Domains
+
+    def figures(self, program: int, head: int, before: str = "") -> dict[str, Any]:
+        """{"iou", "domains", "gap"} of a program on a head, with `before` in front of the names."""
+        values = self.iou[program, head]
+        by_domain = {name: float(mean) for name, mean in self.domains.means(values).items()}
+        gap = max(by_domain.values()) - min(by_domain.values())
+        return {f"{before}iou": float(self.domains.mean(values)), f"{before}domains": by_domain, f"{before}gap": gap}
 
 
 def measured(
-    args: Namespace, target: Target, programs: list[Program], heads: list[tuple[int, int]] | Any, max_tokens: int
-) -> tuple[np.ndarray, int]:
-    """(P, H) mean IoU over all texts of --text (of a folder: its test part), and the number of texts."""
+    args: Namespace, target: Target, programs: list[Program], heads: Sequence[tuple[int, int]], max_tokens: int
+) -> Measured:
+    """Programs on heads, on all texts of --text (of a folder: its test part)."""
     from harness.annotate import load_annotator
     from harness.attention import default_cache_dir, extract
     from harness.domains import load_test, sources
@@ -124,12 +152,35 @@ def measured(
 
     annotator = load_annotator(args.annotator) if args.annotator else None
     raw, named, cut = load_test(sources(args.text, args.column, target.name), MOST_TEXTS)
-    texts, domains, notes = prepare_domains(target, raw, named, max_tokens, annotator)
+    texts, each, notes = prepare_domains(target, raw, named, max_tokens, annotator)
     for line in [*cut, *notes]:
         output.note(line)
     with output.progress("reading attention", len(texts)) as update:
         store = extract(target, texts, default_cache_dir(), progress=update)
-    windows = set(target.windows)
-    problem = Problem(texts, target.causal, store.array, windows.pop() if len(windows) == 1 else None, Domains(domains))
-    rows = [store.index(layer, head) for layer, head in heads]
-    return problem.mean(score(programs, problem, rows)), len(texts)
+    windows, domains = set(target.windows), Domains(each)
+    problem = Problem(texts, target.causal, store.array, windows.pop() if len(windows) == 1 else None, domains)
+    return Measured(score(programs, problem, [store.index(layer, head) for layer, head in heads]), domains)
+
+
+def _page(result: dict[str, Any], width: int | None) -> str:
+    """The domain matrix: a row for each head, a column for each kind of text."""
+    rows, names = result["heads"], list(result["domains"])
+    several = len(names) > 1
+    columns = [Column("head", [f"L{r['layer']}H{r['head']}" for r in rows], keep=9)]
+    columns.append(Column("size", [r["size"] for r in rows], True, keep=5))
+    columns.append(Column("IoU", [f"{r['iou']:.3f}" for r in rows], True, keep=9))
+    if several:
+        columns += [Column(name, [f"{r['domains'][name]:.3f}" for r in rows], True, keep=8) for name in names]
+        columns.append(Column("gap", [f"{r['gap']:.3f}" for r in rows], True, keep=7))
+    if "program" in rows[0]:
+        columns.append(Column("program", [r["program"] for r in rows], keep=6))
+    of = f"over {output.plural(len(rows), 'head')} and {output.plural(result['texts'], 'text')}"
+    lines = [output.fitted(columns, width), "", f"mean IoU {result['mean_iou']:.4f} {of}{_each(result['domains'])}"]
+    if result["library_mean_iou"] is not None:
+        lines[-1] += f"; programs: {result['programs']}"
+        lines.append(f"library  {result['library_mean_iou']:.4f}{_each(result['library_domains'])}")
+    return "\n".join(lines)
+
+
+def _each(domains: dict[str, float]) -> str:
+    return ": " + ", ".join(f"{name} {mean:.3f}" for name, mean in domains.items()) if len(domains) > 1 else ""

@@ -11,6 +11,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("head", nargs="?", metavar="L2H3", help="one head in detail")
     parser.add_argument("--llm", action="store_true", help="what language models wrote, and what became of it")
+    parser.add_argument("--full", action="store_true", help="the largest program of each head instead of the one worth its size")
     parser.add_argument("--python", action="store_true", help="the program as a Python function")
 
 
@@ -30,12 +31,12 @@ def main(args: Namespace) -> int:
         else:
             print(llm_page.page(session.folder, name))
         return 0
-    outcome = with_time(session, outcome_of(session))
+    outcome = with_time(session, outcome_of(session, args.full))
     if args.head is None:
         if args.json:
             output.document(outcome)
         else:
-            print(run_table(outcome))
+            print(run_table(outcome, output.width()))
         return 0
     record = find_head(outcome, args.head)
     if args.json:
@@ -45,7 +46,7 @@ def main(args: Namespace) -> int:
 
         print(to_python(parse(record["program"])))
     else:
-        print(head_page(session, record))
+        print(head_page(session, outcome, record))
     return 0
 
 

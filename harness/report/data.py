@@ -34,7 +34,16 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
         "seed": outcome["seed"],
         "model": {k: session.description["model"][k] for k in ("layers", "heads", "causal")},
         "summary": {
-            **{k: outcome[k] for k in ("evaluations", "mean_iou", "interval", "library_mean_iou", "proposals")},
+            **{k: outcome[k] for k in ("evaluations", "mean_iou", "interval", "library_mean_iou", "proposals", "held_out", "gap")},
+            "domains": [
+                [
+                    name,
+                    figures.get("test"),
+                    outcome["full_program"]["domains"][name]["test"],
+                    outcome["library_domains"][name]["test"],
+                ]
+                for name, figures in outcome["domains"].items()
+            ],
             "baseline": _mean([r["baseline"]["test"] for r in records]),
             "seconds": outcome.get("seconds"),
             "time": outcome.get("time"),
@@ -49,8 +58,14 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "rules": r["rules"],
                 "size": r["size"],
                 "kind": r["kind"],
+                "headline": r["headline"],
                 "iou": r["iou"],
-                "intervals": r.get("intervals") or {"test": r["interval"]},
+                "gap": r["gap"],
+                "domains": [
+                    [name, figures["test"], r["domain_intervals"][name], r["library_domains"][name]["test"]]
+                    for name, figures in r["domains"].items()
+                ],
+                "intervals": r["intervals"],
                 "per_text": r["iou_per_text"]["test"],
                 "library": place[r["library_program"]],
                 "library_iou": r["library_iou"],

@@ -6,7 +6,7 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from harness.domains import Source, load_corpus, load_test, max_texts, sources
+from harness.domains import MIXTURE_FOLDER, MIXTURE_KINDS, Source, load_corpus, load_test, max_texts, sources
 from harness.errors import UsageError, UserError
 
 PARTS = {"train": 6, "validation": 3, "test": 3}
@@ -150,3 +150,19 @@ def test_a_kind_of_short_texts_alone_is_named(tiny):
     assert [t.text for t in texts] == [given[0], given[2]] and names == ("a", "b") and notes[0].startswith("2 of 4 texts dropped")
     with pytest.raises(UserError, match=r"^b: no text of at least 3 tokens"):
         prepare_domains(target, given, ["a", "b", "a", "b"], 16)
+
+
+def test_the_mixture_ships_whole_with_its_licences():
+    """30, 12 and 12 texts of each kind, none twice, long enough to fill 96 tokens; the README names every source."""
+    given = sources(None, target="someone/model")
+    corpus = load_corpus(given, 0)
+    assert corpus.names == MIXTURE_KINDS == tuple(s.name for s in sources(["mixture"])) and corpus.notes == ()
+    for split, number in (("fit", 30), ("select", 12), ("test", 12)):
+        assert [corpus.domains[split].count(name) for name in corpus.names] == [number] * len(corpus.names)
+    every = [text for part in corpus.texts.values() for text in part]
+    assert len(every) == len(set(every)) and all(300 < len(text) <= 2000 for text in every)
+    names = [name for split in corpus.texts for name in corpus.domains[split]]
+    assert all(text.count("?") >= 3 for text, name in zip(every, names, strict=True) if name == "dialogue")
+    readme = (MIXTURE_FOLDER / "README.md").read_text(encoding="utf-8")
+    assert all(f"`{name}/`" in readme for name in MIXTURE_KINDS)
+    assert [s.name for s in sources(["mixture", f"mine={MIXTURE_FOLDER}"])] == [*MIXTURE_KINDS, "mine"]

@@ -22,6 +22,7 @@ from harness.replace import replace_heads
 from harness.session import Session, open_run
 from harness.summary import summarise
 from search.folder import RunFolder
+from search.outcome import FORMAT
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 PREVIOUS = "when dist == 1 add 1\nwhen row == 0 and k == q set 1"
@@ -54,12 +55,14 @@ def write_run(path, target, heads, texts, max_tokens=64):
     for split in ("fit", "select", "test"):
         folder.write_texts(split, prepare(loaded, texts, max_tokens)[0])
     records = [
-        {"layer": layer, "head": head, "program": PROGRAMS[i % 4], "iou": {"select": i / 10}, "kind": "ab"[i % 2]}
+        {"layer": layer, "head": head, "program": PROGRAMS[i % 4], "size": i + 5, "kind": "ab"[i % 2]}
+        | {"iou": {"select": i / 10, "test": i / 10}}
+        | {"full_program": {"program": PROGRAMS[(i + 1) % 4], "size": i + 9, "iou": {"select": i / 9, "test": i / 9}}}
         | {"library_program": f"P{i % 2 + 1}", "library_iou": {"select": -i / 10}}
         for i, (layer, head) in enumerate(heads)
     ]
     library = [{"id": f"P{i + 1}", "program": PROGRAMS[i]} for i in range(2)]
-    folder.write("result.json", {"heads": records, "library": library})
+    folder.write("result.json", {"format": FORMAT, "heads": records, "library": library, "full_program": {}})
     return path
 
 
@@ -110,6 +113,17 @@ def texts_file(tmp_path):
 def task_file(path, *rows):
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
+
+
+def test_the_largest_programs_go_in_on_demand(causal, capsys):
+    session = open_run(causal.run)
+    own, full = program_sources(session), program_sources(session, full=True)
+    assert full[0, 0] is not own[0, 0] and len({id(s) for s in full.values()}) == len(PROGRAMS)
+    texts = session.texts("test")
+    assert (full[0, 0](texts) == program_sources(session)[0, 1](texts)).all()
+    shown, largest = (replace(capsys, causal.run, "--fraction", "1", *more) for more in ([], ["--full"]))
+    assert (shown["programs"], largest["programs"]) == ("per head", "largest of each head")
+    assert "exclude each other" in replace(capsys, causal.run, "--full", "--library", expect=2)
 
 
 def test_the_document(causal, capsys):

@@ -43,7 +43,12 @@ def test_the_document_of_a_run(finished):
     for head in document["heads"]:
         assert head["rules"] <= 12
         assert set(head["iou"]) == {"fit", "select", "test"}
-        assert head["iou"]["select"] >= head["baseline"]["select"] - 1e-6  # the baselines are among the candidates
+        price, full = document["parsimony"], head["full_program"]
+        worth = [f["select"] - price * f["size"] for f in head["front"]]  # the baselines are among the candidates
+        assert head["iou"]["select"] - price * head["size"] == pytest.approx(max(worth), abs=1e-5)
+        assert full["program"] == head["front"][-1]["program"] and full["iou"]["select"] >= head["baseline"]["select"] - 1e-5
+        assert head["domains"] == {"demo": pytest.approx(head["iou"], abs=1e-6)} and head["gap"] == 0
+        assert len(head["english"]) == len(head["rule_gains"]) == head["rules"] and head["headline"]
     assert 1 <= len(document["library"]) <= 2
     assert sorted(h for p in document["library"] for h in p["heads"]) == [[0, 0], [1, 1]]
     assert document["seconds"] > 0
@@ -128,6 +133,7 @@ def test_show_and_cover(finished, environment):
         cover = json.loads(headscript("cover", folder, "--size", 2, "--json", *extra, environment=environment).stdout)
         assert [c["size"] for c in cover["curve"]] == [1, 2]
         assert cover["gap"] >= 0
+        assert sorted(h for p in cover["library"] for h in p["heads"]) == [[0, 0], [1, 1]]
         assert cover["select"] <= cover["bound"] + 1e-9
 
 

@@ -21,9 +21,22 @@ function openHead(i) {
     el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "IoU"),
       ...SPLITS.map((s) => el("th", { scope: "colgroup", colspan: 2 }, s)))),
     el("tbody", {}, row("own program", h.iou, h.intervals), row(`library ${served.id}`, h.library_iou), row(h.baseline.name, h.baseline)));
+  $("head-headline").textContent = h.headline;
+  drawDomains($("head-domains"), ["IoU on test", "own program", "95% interval", `library ${served.id}`],
+    h.domains.map(([kind, own, interval, shared]) => [kind, fixed(own), between(interval), fixed(shared)]), h.gap);
   choice($("program-mode"), [["own", "Own"], ["library", `Library ${served.id}`]], state.program, (v) => { state.program = v; openProgram(); });
   history.replaceState(null, "", `#${name(h)}`);
   return Promise.all([openProgram(), openFront()]);
+}
+
+// A row for each kind of text, and the gap between the best and the worst; hidden where there is one kind.
+function drawDomains(table, header, rows, gap) {
+  table.hidden = rows.length < 2;
+  const marked = (kind) => kind + (DATA.summary.held_out.includes(kind) ? " (held out)" : "");
+  table.replaceChildren(
+    el("thead", {}, el("tr", {}, ...header.map((t) => el("th", { scope: "col" }, t)))),
+    el("tbody", {}, ...rows.map(([kind, ...cells]) => el("tr", {}, el("th", { scope: "row" }, marked(kind)), ...cells.map((c) => el("td", {}, c)))),
+      el("tr", {}, el("th", { scope: "row" }, "gap"), el("td", {}, fixed(gap)))));
 }
 
 function openProgram() {
@@ -71,7 +84,7 @@ async function openFront() {
     ],
     pick,
   });
-  if (points.length) pick(points.length - 1);
+  if (points.length) pick(Math.max(0, points.findIndex(([size, , select]) => size === h.size && Math.abs(select - h.iou.select) < 1e-4)));
 }
 
 function drawSummary() {
@@ -90,6 +103,15 @@ function drawSummary() {
     ...(s.seconds === null ? [] : [fact("time", duration(s.seconds), Object.entries(s.time || {}).map(([k, v]) => `${k} ${duration(v)}`).join(", "))]));
   $("sections").replaceChildren(...[...document.querySelectorAll("main .card:not([hidden])")].filter((c) => c.id !== "head").map((c) =>
     el("a", { href: `#${c.id}` }, c.querySelector("h2").textContent)));
+}
+
+function drawKinds() {
+  const s = DATA.summary;
+  $("domains").hidden = s.domains.length < 2;
+  $("domains-line").textContent = "Mean IoU over the heads on texts that the search never saw; every kind counts the same in all other figures" +
+    (s.held_out.length ? ", the held-out one in none." : ".");
+  drawDomains($("domains-table"), ["kind", "own programs", "largest programs", "library"],
+    s.domains.map(([kind, ...means]) => [kind, ...means.map((x) => fixed(x))]), s.gap);
 }
 const duration = (s) => (s < 90 ? `${fixed(s, s < 10 ? 1 : 0)} s` : s < 5400 ? `${fixed(s / 60, 0)} min` : `${fixed(s / 3600, 1)} h`);
 
@@ -187,6 +209,7 @@ function drawAbout() {
 }
 
 drawReplacement();
+drawKinds();
 drawSummary();
 drawMap((i) => openHead(i));
 drawLibrary();

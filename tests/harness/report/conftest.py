@@ -41,13 +41,13 @@ WORDS = [
 NOTE = "test: 2 texts cut at 48 tokens"
 
 
-def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, replace=True, llm=True):
-    """Writes the folder; returns it with what its matrices and scores are."""
-    from dsl import Batch, evaluate, parse, size
+def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, replace=True, llm=True, domains=None, held_out=()):
+    """Writes the folder; returns it with what its matrices and scores are. domains: the kind of each text of a split."""
+    from dsl import Batch, english, evaluate, parse, size
     from dsl.text import plain_text
-    from search.domains import one_domain
-    from search.finish import interval
+    from search.domains import Domains, one_domain
     from search.folder import SPLITS, RunFolder
+    from search.outcome import FORMAT, headline, means, measured, over_heads
 
     folder, drawn = RunFolder(path), random.Random(5)
     rng = np.random.default_rng(5)
@@ -62,6 +62,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                 "seed": 3,
                 "max_tokens": 96,
                 "annotator": None,
+                "held_out": list(held_out),
             },
             "names": {"target": "tiny <model>", "text": "stories", "annotator": None},
             "model": {"layers": layers, "heads": heads, "causal": causal, "windows": [None] * layers},
@@ -72,7 +73,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
     patterns, iou = {}, {}
     for split in SPLITS:
         here = [plain_text(["<s>", *drawn.choices(WORDS, k=drawn.randint(*tokens) - 1)]) for _ in range(texts)]
-        folder.write_texts(split, here)
+        folder.write_texts(split, here, domains)
         lengths = [len(t) for t in here]
         rows = np.zeros((len(kinds), sum(n * n for n in lengths)), np.float16)
         at = 0
@@ -99,39 +100,50 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
     records = []
     parsed = {kind: parse(program) for kind, program in PROGRAMS.items()}
     front = sorted(PROGRAMS, key=lambda p: size(parsed[p]))
+    given = dict.fromkeys(SPLITS, Domains(tuple(domains), held_out) if domains else one_domain(texts))
+
+    def told(kind, h):
+        sentences = english(parsed[kind])
+        gains = [round(0.3 / (i + 1), 6) for i in range(len(sentences))]
+        return {
+            "program": str(parsed[kind]),
+            "rules": len(parsed[kind].rules()),
+            "size": size(parsed[kind]),
+            "headline": headline(sentences, gains),
+            "english": sentences,
+            **measured({s: iou[s, kind, h] for s in SPLITS}, given),
+            "rule_gains": gains,
+            "proposer": "grammar",
+        }
+
     for h, kind in enumerate(kinds):
-        program = parsed[kind]
         served = max(library, key=lambda p: iou["select", p, h].mean())
+        shared = measured({s: iou[s, served, h] for s in SPLITS}, given)
         records.append(
             {
                 "layer": h // heads,
                 "head": h % heads,
-                "program": str(program),
-                "rules": len(program.rules()),
-                "size": size(program),
+                **told(kind, h),
                 "kind": kind,
-                "iou": {s: round(float(iou[s, kind, h].mean()), 6) for s in SPLITS},
-                "interval": interval(one_domain(texts), iou["test", kind, h]),
-                "iou_per_text": {"test": [round(float(x), 6) for x in iou["test", kind, h]]},
+                "full_program": told(front[-1], h),
                 "library_program": f"P{library.index(served) + 1}",
-                "library_iou": {s: round(float(iou[s, served, h].mean()), 6) for s in SPLITS},
+                "library_iou": shared["iou"],
+                "library_domains": shared["domains"],
                 "baseline": {"name": "first token", "select": 0.21, "test": 0.2},
-                "proposer": "grammar",
                 "front": [
                     {
                         "program": str(parsed[p]),
                         "rules": len(parsed[p].rules()),
                         "size": size(parsed[p]),
-                        "fit": round(float(iou["fit", p, h].mean()), 6),
-                        "select": round(float(iou["select", p, h].mean()), 6),
+                        "fit": round(float(given["fit"].mean(iou["fit", p, h])), 6),
+                        "select": round(float(given["select"].mean(iou["select", p, h])), 6),
                         "proposer": "grammar",
                     }
                     for p in front
                 ],
             }
         )
-    own = {s: float(np.mean([r["iou"][s] for r in records])) for s in SPLITS}
-    shared = {s: float(np.mean([r["library_iou"][s] for r in records])) for s in SPLITS}
+    shared = over_heads(records, "library_iou")
     folder.write(
         "result.json",
         {
@@ -139,10 +151,11 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
             "text": "stories",
             "seed": 3,
             "evaluations": 12345,
-            "mean_iou": own,
-            "interval": interval(
-                one_domain(texts), np.array([np.mean([r["iou_per_text"]["test"][t] for r in records]) for t in range(texts)])
-            ),
+            "format": FORMAT,
+            "parsimony": 0.0005,
+            "held_out": list(held_out),
+            **means(records, given["test"]),
+            "full_program": means([r["full_program"] for r in records], given["test"]),
             "library": [
                 {
                     "id": f"P{i + 1}",
@@ -155,6 +168,7 @@ def make_run(path, layers=2, heads=3, texts=6, tokens=(12, 30), causal=True, rep
                 for i, p in enumerate(library)
             ],
             "library_mean_iou": shared,
+            "library_domains": over_heads(records, "library_domains"),
             "curve": [
                 {"size": 1, "select": 0.31, "test": 0.3, "bound": 0.35},
                 {"size": 2, "select": 0.44, "test": 0.42, "bound": 0.47},

@@ -152,6 +152,29 @@ def test_the_map_shows_every_head_and_the_means(page, run):
     assert all(r["kind"] in text(page, "#map-legend") for r in run.records)
 
 
+def test_one_kind_of_text_needs_no_table_of_kinds(page):
+    assert not page.find_element("id", "head-domains").is_displayed() and not page.find_element("id", "domains").is_displayed()
+
+
+def test_every_kind_of_text_has_its_figures_and_the_gap_is_told(browser, make, tmp_path):
+    run = make(tmp_path / "several", domains=["stories", "code", "laws"] * 2, held_out=("laws",))
+    session = open_run(run.path)
+    write_report(session, outcome_of(session), tmp_path / "report.html")
+    browser.get((tmp_path / "report.html").as_uri())
+    until(browser, "document.documentElement.dataset.ready === 'yes'")
+    outcome = run.folder.read("result.json")
+    open_head(browser, outcome["heads"][4])
+    for table, figures, gap in (
+        ("#head-domains", outcome["heads"][4]["domains"], outcome["heads"][4]["gap"]),
+        ("#domains-table", outcome["domains"], outcome["gap"]),
+    ):
+        kinds = [f"{name}{' (held out)' * (name == 'laws')}" for name in ("stories", "code", "laws")]
+        assert all_texts(browser, f"{table} tbody th") == [*kinds, "gap"]
+        own = all_texts(browser, f"{table} tbody td:nth-child(2)")
+        assert own == [*(f"{figures[name]['test']:.3f}" for name in ("stories", "code", "laws")), f"{gap:.3f}"]
+    assert text(browser, "#head-headline") == outcome["heads"][4]["headline"]
+
+
 def test_a_click_opens_a_head(page, run):
     for record in (run.records[3], run.records[1]):
         open_head(page, record)
