@@ -426,9 +426,10 @@ def _act_each_where(op, cells, values, mask):  # type: ignore[no-untyped-def]
 
 @_loop
 def _positive(cells):  # type: ignore[no-untyped-def]
+    top = _top(cells)
     for k in range(len(cells)):
-        x = cells[k] if cells[k] > 0 else np.float32(0)
-        cells[k] = x if x < _TOP else _TOP
+        x = cells[k] if cells[k] > 0 else cells.dtype.type(0)
+        cells[k] = x if x < top else top
 
 
 @_loop
@@ -436,8 +437,8 @@ def _sums(cells, mask):  # type: ignore[no-untyped-def]
     """The sums of the cells where the mask is set, and of the others."""
     inside, outside = 0.0, 0.0
     for k in range(len(cells)):
-        inside += cells[k] if mask[k] else np.float32(0)
-        outside += np.float32(0) if mask[k] else cells[k]
+        inside += cells[k] if mask[k] else 0.0
+        outside += 0.0 if mask[k] else cells[k]
     return inside, outside
 
 
@@ -470,7 +471,7 @@ def _share_row(row, left, right, first, last, mask, share, masks):  # type: igno
         chosen = last - first
         inside, outside = _sum(inner), _sum(before) + _sum(after)
     others = right - left - chosen
-    one = np.float32(1)
+    one = row.dtype.type(1)
     if chosen == 0 or others == 0:
         if inside + outside == 0:
             _fill(row[left:right], one)
