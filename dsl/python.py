@@ -32,18 +32,24 @@ CHANGES = {"set": "=", "add": "+=", "scale": "*="}
 
 def to_python(program: Program, causal: bool = True) -> str:
     """A function `program(sentence, tokenizer) -> (name, (n, n) matrix)`, as LLM proposals are written; numpy only, beside
-    spacy_parse, _align_to_spacy and embedding_similarity where the program needs them. Word starts and special tokens are told
-    from the token strings, as in dsl.text.plain_text."""
+    spacy_parse, _align_to_spacy and embedding_similarity where the program needs them. The tokenizer's strings are decoded as in
+    dsl.decoding, word starts and special tokens told from the tokens, as in dsl.text.plain_text."""
     code = _Code(spacy=True, causal=causal)
     body = code.program(program)
-    head = ['tokens = tokenizer.convert_ids_to_tokens(tokenizer(sentence, return_tensors="pt").input_ids[0])', "n = len(tokens)"]
+    head = ['pieces = tokenizer.convert_ids_to_tokens(tokenizer(sentence, return_tensors="pt").input_ids[0])', "n = len(pieces)"]
     if code.annotated:
-        head += ["doc = spacy_parse(sentence)", "align = _align_to_spacy(sentence, tokens)", "count_words = len(doc)"]
+        head += ["doc = spacy_parse(sentence)", "align = _align_to_spacy(sentence, pieces)", "count_words = len(doc)"]
     if code.uses("decode"):
         head.append('decodes = [tokenizer.decode([x]) for x in tokenizer(sentence)["input_ids"]]')
     if code.uses("word_id"):
         head.append("word_ids = tokenizer(sentence).word_ids()")
-    lines = [*head, *code.definitions(), *body, *_ending(causal), 'return "headscript", weights']
+    decoding: list[str] = []
+    if any("tokens[" in line for line in [*code.definitions(), *body]):
+        decoding = source("decoded", True).split("\n") + [
+            "",
+            'tokens = decoded(pieces, tokenizer(sentence, return_offsets_mapping=True)["offset_mapping"])',
+        ]
+    lines = [*head, *decoding, *code.definitions(), *body, *_ending(causal), 'return "headscript", weights']
     return _function("def program(sentence: str, tokenizer) -> tuple[str, np.ndarray]:", "", lines)
 
 
@@ -58,18 +64,21 @@ def to_module(program: Program, name: str = "pattern", causal: bool = True) -> s
         head.append("decodes = decodes or tokens")
     if code.uses("word_id"):
         head.append("word_ids = word_ids or [None] * n")
+    if any("pieces[" in line for line in [*code.definitions(), *body]):
+        head.append("pieces = pieces or tokens")
     lines = [*head, *code.definitions(), *body, *_ending(causal), "return weights"]
-    options = "word_starts=None, special_tokens=None, similarity=None, words=None, align=None, decodes=None, word_ids=None"
+    options = "word_starts=None, special_tokens=None, similarity=None, words=None, align=None, decodes=None, word_ids=None, pieces=None"
     says = [
         '"""Attention pattern of one head: (n, n), row i the query, column j the key; rows sum to 1, or to 0.',
         "",
         *str(program).replace("\\", "\\\\").replace('"""', '""\\"').splitlines(),
         "",
-        "tokens: the n token strings, tokenizer marks included. Optional, with what the token strings tell as default:",
-        "word_starts, n flags (a word starts at the first token, at a mark such as \\u0120, at what is no letter or digit);",
-        "special_tokens, n flags; similarity, the (n, n) cosines of the token embeddings (1 for equal tokens, else 0);",
+        "tokens: the n decoded tokens, leading spaces included. Optional, with what the tokens tell as default:",
+        "word_starts, n flags (a word starts at the first token, at a leading space, at what is no letter or digit);",
+        "special_tokens, n flags; similarity, the (n, n) cosines of the token embeddings (1 for equal pieces, else 0);",
         "words, the annotated words as dictionaries with the keys of dsl.text.Word; align, for each token the list of its words;",
-        "decodes, n strings, each token decoded alone (the tokens); word_ids, the tokenizer's n word numbers (None each).",
+        "decodes, n strings, each token decoded alone (the tokens); word_ids, the tokenizer's n word numbers (None each);",
+        "pieces, the n strings as the tokenizer spells them (the tokens).",
         '"""',
     ]
     doc = "\n".join(says)

@@ -192,6 +192,8 @@ class Writer:
             case "position":
                 if name == "text":
                     return _ATOM, self.as_text(args[0])
+                if name == "piece" and self.is_in_loop(args[0]):
+                    return _ATOM, f"pieces[{self.expr(args[0])}]"
                 if name == "aligned":
                     return self.written(Call("exists", (Call("word", args),)))
                 return _ATOM, f"{self.use(name)}({self.expr(args[0])})"
@@ -211,9 +213,9 @@ class Writer:
         near = all(x in (Q, K) for x in args)
         a, b = (self.expr(x) if near else f"int({self.expr(x)})" for x in args)
         if self.spacy:
-            value = f"embedding_similarity(tokens, {a}, {b})"
+            value = f"embedding_similarity(pieces, {a}, {b})"
         else:
-            value = f"(similarity[{a}][{b}] if similarity is not None else float(tokens[{a}] == tokens[{b}]))"
+            value = f"(similarity[{a}][{b}] if similarity is not None else float(pieces[{a}] == pieces[{b}]))"
         if near:
             return _ATOM, value
         tests = " and ".join(f"{self.use('inside')}({self.expr(x)})" for x in args)
@@ -279,9 +281,14 @@ class Writer:
                 return self.expr(node, _ATOM)
             case "word":
                 return f"{self.use('word_text')}({self.expr(node)})"
-        if node in (Q, K) or (isinstance(node, Name) and node.name not in NAMES):
+        if self.is_in_loop(node):
             return f"tokens[{self.expr(node)}]"
         return f"{self.use('text')}({self.expr(node)})"
+
+    @staticmethod
+    def is_in_loop(node: Expr) -> bool:
+        """q, k, or the variable of a range: a position of the text for certain."""
+        return node in (Q, K) or (isinstance(node, Name) and node.name not in NAMES)
 
     def as_word(self, node: Expr) -> str:
         return self.expr(node) if sort(node) == "word" else f"{self.use('word')}({self.expr(node)})"

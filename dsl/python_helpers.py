@@ -1,6 +1,6 @@
 """Small Python functions that dsl/python.py puts into the programs it writes, where they are used.
 
-They stand inside the program's function and see `tokens` and `n`; missing numbers are `nan`, missing texts and words None.
+They stand inside the program's function and see `tokens`, `pieces` and `n`; missing numbers are `nan`, missing texts and words None.
 """
 
 from __future__ import annotations
@@ -41,6 +41,36 @@ def decode(p):
     "word_id": """
 def word_id(p):
     return nan if not inside(p) or word_ids[int(p)] is None else float(word_ids[int(p)])
+""",
+    "decoded": """
+def decoded(pieces, offsets):
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [b for b in range(256) if b not in printable]
+    table = {chr(b): b for b in printable}
+    table.update({chr(256 + x): b for x, b in enumerate(others)})
+
+    def readable(values):
+        text = bytes(values).decode("utf-8", "surrogateescape")
+        return "".join([f"<0x{ord(c) - 0xDC00:02X}>" if 0xDC80 <= ord(c) <= 0xDCFF else c for c in text])
+
+    def byte_of(piece):
+        return len(piece) == 6 and piece[:3] == "<0x" and piece[5] == ">"
+
+    if any([byte_of(piece) or "\u2581" in piece for piece in pieces]):  # SentencePiece
+        return [readable([int(p[3:5], 16)]) if byte_of(p) else p.replace("\u2581", " ") for p in pieces]
+    marked = any([any(["\u0100" <= c <= "\u0143" for c in p]) for p in pieces])
+    if marked and all([all([c in table for c in p]) for p in pieces]):  # byte-level BPE
+        return [readable([table[c] for c in p]) for p in pieces]
+    found = []
+    for piece, (start, end) in zip(pieces, offsets):  # WordPiece
+        inner = piece[:2] == "##" and len(piece) > 2
+        space = not inner and 0 < start < end and sentence[start - 1].isspace()
+        found.append(piece[2:] if inner else " " + piece if space else piece)
+    return found
+""",
+    "piece": """
+def piece(p):
+    return pieces[int(p)] if inside(p) else None
 """,
     "first": """
 def first(found):
@@ -131,14 +161,14 @@ def shared(row, given, seen):
 """,
     "punctuation": f"""
 def punctuation(token):
-    bare = token.strip("▁Ġ ")
+    bare = token.strip()
     return bare != "" and all([c in PUNCTUATION for c in bare])
 
 PUNCTUATION = {"".join(sorted(PUNCTUATION))!r}
 """,
     "newline": """
 def newline(token):
-    return any([mark in token for mark in ("\\n", "Ċ", "<0x0A>")])
+    return "\\n" in token or "\\r" in token
 """,
     "char_similarity": """
 def char_similarity(a, b):
@@ -159,8 +189,7 @@ def word_start(p):
         return False
     if word_starts:
         return word_starts[int(p)]
-    token = tokens[int(p)]
-    return p == 0 or token[:1] in ("▁", "Ġ") or not (token.startswith("##") or token[:1].isalnum())
+    return p == 0 or not tokens[int(p)][:1].isalnum()
 """,
     "word": """
 def word(p):
@@ -220,6 +249,7 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "text": ("inside",),
     "decode": ("inside",),
     "word_id": ("inside",),
+    "piece": ("inside",),
     "smallest": ("exists",),
     "greatest": ("exists",),
     "total": ("exists",),

@@ -61,8 +61,9 @@ class Encoding:
 class Text:
     """One text as the target model reads it; n = len(tokens).
 
-    tokens are the strings of `convert_ids_to_tokens`, markers such as "▁", "Ġ" and "##" included. alignment[i] lists the
-    annotated words that share at least one character with token i (empty without an annotator and for special tokens).
+    tokens are decoded (" the", "\\n"; see dsl.decoding), pieces the strings of `convert_ids_to_tokens`; where only tokens are given,
+    they are the pieces too. alignment[i] lists the annotated words that share at least one character with token i (empty without
+    an annotator and for special tokens).
     embeddings (n, d) float32 are the rows of the model's input embedding, each of length 1.
     """
 
@@ -77,6 +78,11 @@ class Text:
     annotated: bool = False
     encoding: Encoding | None = None  # None for texts that no tokenizer made
     embeddings: np.ndarray | None = field(default=None, repr=False)
+    pieces: tuple[str, ...] = ()  # the tokenizer's own strings, marks included
+
+    def __post_init__(self) -> None:
+        if not self.pieces:
+            object.__setattr__(self, "pieces", self.tokens)
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -95,11 +101,11 @@ class Text:
 
     @cached_property
     def similarity(self) -> np.ndarray:
-        """(n, n) float32: cosine of the tokens' input embeddings. Without embeddings: 1 for equal tokens, else 0."""
+        """(n, n) float32: cosine of the tokens' input embeddings. Without embeddings: 1 for equal pieces, else 0."""
         import numpy as np
 
         if self.embeddings is None:
-            return np.array([[float(a == b) for b in self.tokens] for a in self.tokens], dtype=np.float32)
+            return np.array([[float(a == b) for b in self.pieces] for a in self.pieces], dtype=np.float32)
         return np.clip(self.embeddings @ self.embeddings.T, -1, 1).astype(np.float32)
 
 
@@ -127,7 +133,8 @@ def from_data(data: dict[str, Any], similarity: np.ndarray | None = None) -> Tex
         words=tuple(Word(*w) for w in data["words"]),
         alignment=tuple(tuple(a) for a in data["alignment"]),
         annotated=data["annotated"],
-        encoding=_encoding(data.get("encoding")),  # older run folders have none
+        encoding=_encoding(data.get("encoding")),
+        pieces=tuple(data["pieces"]),
     )
     if similarity is not None:
         text.__dict__["similarity"] = similarity  # where the cached property keeps it
@@ -148,13 +155,13 @@ def char_similarity(a: str, b: str) -> float:
     return 2 * (Counter(a) & Counter(b)).total() / (len(a) + len(b))
 
 
-def plain_text(tokens: Sequence[str]) -> Text:
-    """A Text from token strings alone: offsets as if joined without spaces, word starts from the tokens' own markers."""
+def plain_text(tokens: Sequence[str], pieces: Sequence[str] = ()) -> Text:
+    """A Text from decoded tokens alone: the text joined from them, a word's start at a space and at what is no letter or digit."""
     offsets, starts, at = [], [], 0
     for i, token in enumerate(tokens):
         offsets.append((at, at + len(token)))
         at += len(token)
-        starts.append(i == 0 or token[:1] in "▁Ġ" or not (token.startswith("##") or token[:1].isalnum()))
+        starts.append(i == 0 or not token[:1].isalnum())
     return Text(
         text="".join(tokens),
         tokens=tuple(tokens),
@@ -163,6 +170,7 @@ def plain_text(tokens: Sequence[str]) -> Text:
         special=tuple(t in SPECIAL for t in tokens),
         word_start=tuple(starts),
         alignment=((),) * len(tokens),
+        pieces=tuple(pieces),
     )
 
 

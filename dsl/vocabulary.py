@@ -4,7 +4,7 @@ The parser's names, the checker, the evaluators, the mutation operators, the Eng
 prompt derive from `VOCABULARY`; adding a primitive is one entry here.
 
 Sorts of arguments and results: "number" (positions are numbers), "guard", "text", "word", "words" (what a word variable may run
-over). Where a text is expected and a position or a word is given, its token string or its text is meant: lower(k) stands for
+over). Where a text is expected and a position or a word is given, its token or its text is meant: lower(k) stands for
 lower(text(k)). Where a word is expected and a position is given, its first annotated word is meant: pos(k) = pos(word(k)).
 """
 
@@ -50,16 +50,15 @@ class Primitive:
 
 
 def _punctuation(token: str) -> bool:
-    bare = token.strip("▁Ġ ")
+    bare = token.strip()
     return bool(bare) and all(c in PUNCTUATION for c in bare)
 
 
 PUNCTUATION = frozenset(string.punctuation + "“”‘’«»…–—¿¡、。，！？；：（）")
-_NEWLINES = ("\n", "Ċ", "<0x0A>")
 
 
 def _newline(token: str) -> bool:
-    return any(mark in token for mark in _NEWLINES)
+    return "\n" in token or "\r" in token
 
 
 def _strip(method: str) -> Callable[..., str]:
@@ -124,7 +123,7 @@ def _entries() -> Iterator[Primitive]:
         "text",
         ("number",),
         "text",
-        "the token string, exactly as the tokenizer gives it (of a word: its text)",
+        'the token as text, its leading space included, such as " the" or "\\n" (of a word: its text)',
         "position",
         lambda text, i: text.tokens[i],
         "{0}",
@@ -146,6 +145,16 @@ def _entries() -> Iterator[Primitive]:
         "position",
         lambda text, i: math.nan if text.word_numbers[i] is None else float(text.word_numbers[i]),
         "the number of the tokenizer's word of {0}",
+    )
+    yield Primitive(
+        "piece",
+        ("number",),
+        "text",
+        "the tokenizer's own string for the token, marks included",
+        "position",
+        lambda text, i: text.pieces[i],
+        "the piece of {0}",
+        cost=1.5,
     )
     yield Primitive(
         "special",
@@ -261,7 +270,7 @@ def _entries() -> Iterator[Primitive]:
     for kind, what in (("isalpha", "letter"), ("isdigit", "digit"), ("isalnum", "letter or digit"), ("isupper", "capital")):
         name = "has_" + {"isalpha": "letter", "isdigit": "digit", "isalnum": "alnum", "isupper": "upper"}[kind]
         yield _text(name, f"contains a {what}", _any_character(kind), f"{{0}} contains a {what}")
-    yield _text("punctuation", "is punctuation, markers of the tokenizer aside", _punctuation, "{0} is punctuation")
+    yield _text("punctuation", "is punctuation, white space aside", _punctuation, "{0} is punctuation")
     yield _text("newline", "contains a line break", _newline, "{0} is a line break")
 
     # classes of words and signs

@@ -128,6 +128,7 @@ def masker(
             text,
             text=text.text[:start] + mask + text.text[end:],
             tokens=put(text.tokens, tokenizer.mask_token),
+            pieces=put(text.pieces, tokenizer.mask_token),
             ids=ids,
             offsets=put(offsets, (start, start + len(mask))),
             special=put(text.special, True),

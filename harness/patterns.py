@@ -187,21 +187,23 @@ def program_patterns(
 
 def text_of(tokenizer: Any, ids: Sequence[int]) -> Text:
     """The text that these tokens make, as `view` would give it, also where the tokenizer would cut the text otherwise."""
+    from harness.decoding import decoded_tokens
     from harness.tokens import begins_word, recover_offsets, view
 
     string = tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
     text = view(tokenizer, string, len(ids))
     if text.ids == tuple(ids):
         return text
-    tokens = tokenizer.convert_ids_to_tokens(ids)
+    pieces = tuple(tokenizer.convert_ids_to_tokens(ids))
     special = tuple(i in set(tokenizer.all_special_ids) for i in ids)
-    offsets = tuple(recover_offsets(tokens, special, string))
+    offsets = tuple(recover_offsets(pieces, special, string))
     return Text(
         text=string,
-        tokens=tuple(tokens),
+        tokens=decoded_tokens(tokenizer, ids, pieces, string, offsets),
         ids=tuple(ids),
         offsets=offsets,
         special=special,
         word_start=tuple(start == end or begins_word(string, start) for start, end in offsets),
         alignment=((),) * len(ids),
+        pieces=pieces,
     )

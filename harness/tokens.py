@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dsl.text import Text
+from harness.decoding import decoded_tokens
 from harness.encodings import encoding
 
 Span = tuple[int, int]  # characters [start, end)
@@ -25,6 +26,7 @@ def view(tokenizer: Any, text: str, max_tokens: int) -> Text:
 
     Where the text is longer, the tokenizer truncates it, which keeps a closing special token, and Text.text is the
     original cut after the last character that the tokens cover: a result whose text differs from `text` was cut.
+    Text.pieces are the tokenizer's strings, Text.tokens what they stand for (dsl.decoding).
     Offsets leave out a token's leading white space, unless it is nothing else; a special token that stands for no
     character has (0, 0) and counts as a word start, since it continues no word.
     """
@@ -33,22 +35,23 @@ def view(tokenizer: Any, text: str, max_tokens: int) -> Text:
     cut = len(ids) > max_tokens
     if cut:
         ids, offsets, special, numbers = _encode(tokenizer, text, max_tokens)
-    tokens = tuple(tokenizer.convert_ids_to_tokens(ids))
+    pieces = tuple(tokenizer.convert_ids_to_tokens(ids))
     if offsets is None:
-        offsets = recover_offsets(tokens, special, text)
+        offsets = recover_offsets(pieces, special, text)
     reported = encoding(tokenizer, ids, offsets, numbers, special)
     covered = max((end for _, end in offsets), default=0) if cut else len(text)
-    offsets = [_trim(text, span, token) for span, token in zip(offsets, tokens, strict=True)]
+    offsets = [_trim(text, span, piece) for span, piece in zip(offsets, pieces, strict=True)]
     named = set(tokenizer.all_special_ids)  # [UNK] too: it stands for characters, but is none of the text's words
     return Text(
         text=text[:covered],
-        tokens=tokens,
+        tokens=decoded_tokens(tokenizer, ids, pieces, text, offsets),
         ids=tuple(ids),
         offsets=tuple(offsets),
         special=tuple(added or i in named for i, added in zip(ids, special, strict=True)),
         word_start=tuple(_word_starts(text, offsets, special)),
         alignment=((),) * len(ids),
         encoding=reported,
+        pieces=pieces,
     )
 
 
@@ -71,7 +74,7 @@ def _encode(tokenizer: Any, text: str, limit: int) -> tuple[list[int], list[Span
     return ids, offsets, [bool(m) for m in found["special_tokens_mask"]], words
 
 
-def _trim(text: str, span: Span, token: str) -> Span:
+def _trim(text: str, span: Span, piece: str) -> Span:
     """The span without leading white space, unless it is nothing else."""
     start, end = span
     while start < end and text[start].isspace():
@@ -79,7 +82,7 @@ def _trim(text: str, span: Span, token: str) -> Span:
     if start == end:
         return span
     # The "▁" that SentencePiece puts before a text is given the text's first character, which is the next token's.
-    return (start, start) if not token.strip("▁") else (start, end)
+    return (start, start) if not piece.strip("▁") else (start, end)
 
 
 def _word_starts(text: str, offsets: Sequence[Span], added: Sequence[bool]) -> list[bool]:

@@ -39,7 +39,7 @@ def encode_text(text: Text) -> bytes:
 
     plain = {
         "text": text.text,
-        "tokens": text.tokens,
+        "tokens": text.pieces,  # what a tokenizer gives
         "ids": [int(i) for i in text.ids],
         "offsets": [[int(a), int(b)] for a, b in text.offsets],
         "special": [bool(s) for s in text.special],

@@ -19,7 +19,6 @@ from search.guards import EVERY, OTHERS, TOKENS
 from search.loglinear import features
 from search.problem import Problem
 
-MARKERS = ("▁", "Ġ", "##")
 SENTENCE_ENDS = frozenset(".!?。！？")
 RARE = 4  # tokens that occur less often in the texts are reachable through their classes only
 MOST_TOKENS = 240
@@ -61,7 +60,7 @@ class Bank:
         common = Counter(t for text in problem.texts_given for t in text.tokens)
         self.common = common
         frequent = [t for t, c in common.most_common(MOST_TOKENS) if c >= RARE]
-        self.ends = sorted(t for t in common if t.strip("▁Ġ ") in SENTENCE_ENDS)
+        self.ends = sorted(t for t in common if t.strip() in SENTENCE_ENDS)
         candidates = list(self._classes())
         at = {s: [problem.pack_rows(self._at(c, s)) for c in candidates] for s in POSITIONS}
         keep = [j for j, holds in enumerate(at[0]) if _telling(holds, [at[0][i] for i in range(j)])]
@@ -129,9 +128,8 @@ class Bank:
         yield from ("word_start({})", "punctuation({})", "newline({})", "special({})", "istitle({})", "isalpha({})")
         if self.ends:
             yield "text({}) in " + _set(self.ends).replace("{", "{{").replace("}", "}}")
-        for marker in MARKERS:
-            if any(t.startswith(marker) for t in self.common):
-                yield f'startswith({{}}, "{marker}")'
+        if any(t.startswith(" ") for t in self.common):
+            yield 'startswith({}, " ")'
         yield from (f"length({{}}) <= {n}" for n in (1, 2, 3, 4, 5, 6))
         endings: Counter[str] = Counter()
         for token, count in self.common.items():

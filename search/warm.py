@@ -55,8 +55,8 @@ def main() -> None:
     from search.problem import Problem
     from search.scoring import score
 
-    program = parse('when dist == 1 add 0.6\nwhen text(k) == "▁a" add exp(-0.3 * dist)\nwhen k == 0 scale 2')
-    texts = [plain_text(["<s>", *["▁a", "▁b", "c", ".", "▁a", "▁b", "d", ".", "▁e", "▁a"]][: 8 + i]) for i in range(3)] * 3
+    program = parse('when dist == 1 add 0.6\nwhen text(k) == " a" add exp(-0.3 * dist)\nwhen k == 0 scale 2')
+    texts = [plain_text(["<s>", *[" a", " b", "c", ".", " a", " b", "d", ".", " e", " a"]][: 8 + i]) for i in range(3)] * 3
     evaluate(parse("add 0.8 ** k\nwhen row > 1 and weight < exp(-1) set row"), Batch(texts))  # in double
     for causal in (True, False):
         patterns = evaluate(program, Batch(texts, causal=causal))

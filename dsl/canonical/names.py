@@ -148,5 +148,5 @@ def _topic(node: AnyNode) -> str:
             case Use(concept, _):
                 return concept.name
             case Call(name, _):
-                return "token" if name == "text" else name
+                return "token" if name in ("text", "piece") else name
     return "place"

@@ -1,4 +1,4 @@
-"""Guards about one token's text, computed for given texts: text(k) in {"a", "."} and punctuation(k) is text(k) == "."."""
+"""Guards about one token's text or piece, computed for given ones: text(k) in {"a", "."} and punctuation(k) is text(k) == "."."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class _Open(Exception):
 
 
 def keeps(guard: Expr, term: Expr, values: Iterable[str | float]) -> frozenset[str | float] | None:
-    """Those of the values of text(x) for which the guard holds; None where that is not known from text(x) alone."""
-    if not (isinstance(term, Call) and term.name == "text"):
+    """Those of the values of text(x) (or piece(x)) for which the guard holds; None where that is not known from it alone."""
+    if not (isinstance(term, Call) and term.name in ("text", "piece")):
         return None
     try:
         return frozenset(v for v in values if isinstance(v, str) and _value(guard, term, v))
@@ -46,7 +46,7 @@ def _value(node: Expr, term: Call, token: str) -> str | float | bool:
             primitive = VOCABULARY[name]
             if primitive.domain == "text":
                 first, *rest = args
-                here = token if first in (term.args[0], term) else _value(first, term, token)
+                here = token if first == term or (term.name == "text" and first == term.args[0]) else _value(first, term, token)
                 if not isinstance(here, str):  # another position
                     raise _Open
                 return primitive.evaluate(here, *(_value(a, term, token) for a in rest))

@@ -166,7 +166,7 @@ class Annotation(Words):
                 found.append(self.wrapped_position(number(a)))
                 continue
             e = expr(a) if sort_of(a) == "text" else None
-            if isinstance(e, Call) and e.name == "text":
+            if isinstance(e, Call) and e.name == "piece":
                 found.append(e.args[0])
             else:
                 return self.refuse("embedding_similarity of strings that are not tokens of the text")

@@ -330,9 +330,9 @@ def holds_at(over: Range, guard: Expr, low: bool) -> bool:
 
 
 def _same_as_another(guard: Expr, var: str) -> bool:
-    """text(p) == text(q) and the like: q itself is such a p."""
+    """piece(p) == piece(q) and the like: q itself is such a p."""
     match guard:
-        case Compare("==", Call("text", (Name(a),)), Call("text", (Name(b),))):
+        case Compare("==", Call("text" | "piece" as one, (Name(a),)), Call(other, (Name(b),))) if one == other:
             return var in (a, b) and {a, b} - {var} <= {"$x0", "$x1"}
     return False
 
@@ -498,7 +498,7 @@ def built_anew(x: Any, go: Callable[[Any], Any]) -> Any:
             return extreme(x.name, [go(a) for a in args])
         case Call("nth_word", (a,)):
             return nth_word(go(a))
-        case Call("text" | "decode" | "word_id" | "word" | "special" | "word_start" | "aligned", (a,)):
+        case Call("text" | "piece" | "decode" | "word_id" | "word" | "special" | "word_start" | "aligned", (a,)):
             new = (_bare_position(go(a)),)
             return x if new[0] is a else Call(x.name, new)
         case Call(name, args):

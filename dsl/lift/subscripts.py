@@ -156,7 +156,7 @@ class Subscripts(Comprehensions):
             case DictSlot():
                 return self.iterable(self.slot_list(value))
             case Opaque("ids"):
-                return mapped(self, lambda p: S("id", Call("text", (p,))))
+                return mapped(self, lambda p: S("id", Call("piece", (p,))))
             case Opaque("batch"):
                 return constant((Opaque("ids"),))
             case Doc():

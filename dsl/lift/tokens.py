@@ -14,7 +14,7 @@ from dsl.lift.terms import N
 from dsl.lift.values import Builtin, Opaque, Over, S, Seq, Slice, number, value_of
 from dsl.nodes import Call, Expr, Name, Range
 
-PIECE = "text"  # the feature of the language that is a token as the tokenizer spells it
+PIECE = "piece"  # the feature of the language that is a token as the tokenizer spells it
 ROLES = {
     "cls_token": ("[CLS]", "<s>"),
     "sep_token": ("[SEP]", "</s>"),

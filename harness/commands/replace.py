@@ -193,12 +193,12 @@ def own_target(session: Session, spec: str | None = None, device: str = "cpu") -
 
     target = load_target(spec or session.names["target"], device)
     for text in session.texts("test"):
-        for token, number in zip(text.tokens, text.ids, strict=True):
+        for piece, number in zip(text.pieces, text.ids, strict=True):
             here = target.tokenizer.convert_ids_to_tokens(number) if number < len(target.tokenizer) else None
-            if here != token:
+            if here != piece:
                 found = "missing" if here is None else repr(here)
                 raise UserError(
-                    f"{session.folder.path}: the vocabulary of {target.name} is not the run's (token {number} is {token!r} in the "
+                    f"{session.folder.path}: the vocabulary of {target.name} is not the run's (token {number} is {piece!r} in the "
                     f"run, {found} here); give the run's own model with --target"
                 )
     check_same(target, session)

@@ -182,5 +182,5 @@ def _matrix(drawing: Drawing, left: float, top: float, matrix: np.ndarray, causa
 
 def _token(token: str) -> str:
     """A token as it is read on an axis: spaces and line breaks made visible, cut at ten characters."""
-    shown = {"<0x0A>": "↵", "Ċ": "↵", "\n": "↵"}.get(token, token.translate(str.maketrans("▁Ġ \n\t", "···↵⇥"))) or "∅"
+    shown = token.translate(str.maketrans(" \n\t", "·↵⇥")) or "∅"
     return shown if len(shown) <= 10 else shown[:9] + "…"

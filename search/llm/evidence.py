@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from dsl.nodes import Str
 from dsl.text import Text
 from dsl.vocabulary import VOCABULARY
 
@@ -176,7 +177,7 @@ def listing(evidence: HeadEvidence, n_texts: int, per_stratum: int, window: int)
     for number, index in enumerate(evidence.chosen[:n_texts], 1):
         text, attention = evidence.texts[index], evidence.matrices[index][:window, :window]
         size = f"{len(text)} tokens" if len(text) <= window else f"the first {window} of {len(text)} tokens"
-        parts.append(f"Text {number} ({size}): {' '.join(quote(t, marks=False) for t in text.tokens[:window])}")
+        parts.append(f"Text {number} ({size}): {' '.join(quote(t) for t in text.tokens[:window])}")
         for name, cells in strongest_cells(attention, evidence.causal, per_stratum).items():
             parts.append(f"{name}: {_cells(text, cells)}")
     return "\n".join(parts)
@@ -185,8 +186,8 @@ def listing(evidence: HeadEvidence, n_texts: int, per_stratum: int, window: int)
 def _cells(text: Text, cells: Sequence[tuple[int, int, float]]) -> str:
     rows: dict[int, list[str]] = {}
     for q, k, weight in cells:
-        rows.setdefault(q, []).append(f"{k} {quote(text.tokens[k], marks=False)} {share(weight)}")
-    return "; ".join(f"{q} {quote(text.tokens[q], marks=False)} -> {', '.join(keys)}" for q, keys in rows.items())
+        rows.setdefault(q, []).append(f"{k} {quote(text.tokens[k])} {share(weight)}")
+    return "; ".join(f"{q} {quote(text.tokens[q])} -> {', '.join(keys)}" for q, keys in rows.items())
 
 
 def share(value: float) -> str:
@@ -195,7 +196,6 @@ def share(value: float) -> str:
     return "1" if text == "1.00" else text.removeprefix("0")
 
 
-def quote(token: str, marks: bool = True) -> str:
-    """A token on one line."""
-    plain = token.replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{plain}"' if marks else plain
+def quote(token: str) -> str:
+    """A token as the language writes it, on one line: " the", "\\n"."""
+    return str(Str(token))

@@ -82,7 +82,7 @@ def _texts(evidence: HeadEvidence, matrices: Sequence[np.ndarray]) -> list[str]:
 
 
 def _snippet(evidence: HeadEvidence, index: int) -> str:
-    tokens = [quote(t, marks=False) for t in evidence.texts[index].tokens]
+    tokens = [quote(t) for t in evidence.texts[index].tokens]
     return " ".join(tokens[:24]) + (" …" if len(tokens) > 24 else "")
 
 

@@ -20,12 +20,12 @@ def run_python(source: str, text: Text) -> np.ndarray:
         def word_ids(self) -> list[int | None]:
             return list(text.word_numbers)
 
-    def tokenizer(sentence: str, return_tensors: str | None = None) -> Any:
-        return Encoding(input_ids=range(len(text)))
+    def tokenizer(sentence: str, return_tensors: str | None = None, return_offsets_mapping: bool = False) -> Any:
+        return Encoding(input_ids=range(len(text)), offset_mapping=list(text.offsets))
 
     tokenizer.decode = lambda ids: decoded(text)[ids[0]]  # type: ignore[attr-defined]
 
-    tokenizer.convert_ids_to_tokens = lambda ids: list(text.tokens)  # type: ignore[attr-defined]
+    tokenizer.convert_ids_to_tokens = lambda ids: list(text.pieces)  # type: ignore[attr-defined]
     scope: dict[str, Any] = {
         "spacy_parse": lambda sentence: doc_of(text),
         "_align_to_spacy": lambda sentence, tokens: [list(a) for a in text.alignment],
@@ -54,6 +54,7 @@ def run_module(source: str, text: Text) -> np.ndarray:
         align=[list(a) for a in text.alignment],
         decodes=decoded(text),
         word_ids=list(text.word_numbers),
+        pieces=list(text.pieces),
     )
 
 

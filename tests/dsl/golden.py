@@ -11,8 +11,8 @@ import numpy as np
 
 from dsl.text import Text, Word, plain_text
 
-STORY = plain_text(("<s>", "▁the", "▁cat", ".", "▁the"))
-PIECES = plain_text(("[CLS]", "un", "##believ", "##able", "!", "[SEP]"))
+STORY = plain_text(("<s>", " the", " cat", ".", " the"), ("<s>", "▁the", "▁cat", ".", "▁the"))
+PIECES = plain_text(("[CLS]", "un", "believ", "able", "!", "[SEP]"), ("[CLS]", "un", "##believ", "##able", "!", "[SEP]"))
 TAGGED = replace(
     plain_text(("[CLS]", "big", "cats", "run", ".", "[SEP]")),
     words=(
@@ -88,7 +88,7 @@ GOLDEN: tuple[Golden, ...] = (
     Golden("window", "when q - 2 <= k <= q add 1", STORY, _normalised(((_Q - _K) <= 2) * 1.0)),
     Golden("same token", "when same(text) and dist > 0 add 1", STORY, _cells(5, (4, 1))),
     Golden("after the same token", "when text(k - 1) == text(q) and dist > 0 add 1", STORY, _cells(5, (4, 2))),
-    Golden("set of tokens", 'when text(k) in {"▁cat", "."} add 1', STORY, _normalised(_ONES * [0, 0, 1, 1, 0])),
+    Golden("set of tokens", 'when text(k) in {" cat", "."} add 1', STORY, _normalised(_ONES * [0, 0, 1, 1, 0])),
     Golden(
         "row counts masked cells",
         "when punctuation(k) add 1\nwhen row == 0 and k == 0 set 1",
@@ -163,7 +163,7 @@ GOLDEN: tuple[Golden, ...] = (
         "weight elsewhere", "when k == 0 add 2\nwhen dist == 1 add weight(q, 0) / 2", STORY, _normalised(2 * _FIRST + _PREVIOUS)
     ),
     Golden("choice", "add 2 if k == 0 else 1", STORY, _normalised(_ONES + _FIRST)),
-    Golden("count", 'add 1 + count(p < k: text(p) == "▁the")', STORY, _normalised(_ONES * [1, 1, 2, 2, 2])),
+    Golden("count", 'add 1 + count(p < k: text(p) == " the")', STORY, _normalised(_ONES * [1, 1, 2, 2, 2])),
     Golden("parts of speech", 'when pos(q) == "VERB" and pos(k) == "NOUN" add 1', TAGGED, _cells(6, (3, 2)), causal=False),
     Golden("to the head", "when word(k) == head(q) and dist != 0 add 1", TAGGED, _cells(6, (1, 2), (2, 3), (4, 3)), causal=False),
     Golden(

@@ -31,7 +31,7 @@ class Encoding(dict[str, Any]):
 class Tokenizer:
     def __init__(self, text: Text):
         self.text = text
-        self.ids = [list(dict.fromkeys(text.tokens)).index(t) for t in text.tokens]
+        self.ids = [list(dict.fromkeys(text.pieces)).index(t) for t in text.pieces]
         self.cls_token = "[CLS]"
 
     def __call__(self, sentence: Any, return_tensors: Any = None) -> Encoding:
@@ -47,7 +47,7 @@ class Tokenizer:
         return Ids(self.ids)
 
     def convert_ids_to_tokens(self, ids: Any) -> list[str]:
-        return list(self.text.tokens)
+        return list(self.text.pieces)
 
 
 class Token:
@@ -125,7 +125,7 @@ def run_plainly(source: str, text: Text, causal: bool) -> np.ndarray:
     """(n, n): the program's pattern, clipped at 0, masked where causal, rows normalised."""
 
     def at(value: Any) -> int:
-        return value if isinstance(value, int) else text.tokens.index(value)
+        return value if isinstance(value, int) else text.pieces.index(value)
 
     environment: dict[str, Any] = {
         "np": np,

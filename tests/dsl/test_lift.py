@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import random
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from dsl.batch import Batch
 from dsl.evaluator import evaluate
 from dsl.lift import Refusal, lift
 from dsl.parser import parse
-from dsl.text import Text, Word, plain_text
+from dsl.text import Text, Word
 from tests.dsl.lift_cases import CASES
 from tests.dsl.lift_plain import run_plainly
+from tests.spelling import spelled
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
 
@@ -33,17 +35,18 @@ TAGS = [("NOUN", "nsubj"), ("VERB", "ROOT"), ("DET", "det"), ("ADJ", "amod"), ("
 def annotated(sentence: str, seed: int = 0) -> Text:
     """A text with made-up words: a word per token, some of two tokens, the special tokens without; a random tree per sentence."""
     rng = random.Random(f"{sentence}{seed}")
-    text = plain_text(sentence.split(" "))
+    pieces = sentence.split(" ")
+    text = spelled(pieces, "sentencepiece" if pieces[0] == "<s>" else "wordpiece")
     alignment: list[tuple[int, ...]] = []
     spellings: list[str] = []
     for token, special in zip(text.tokens, text.special, strict=True):
         if special or (rng.random() < 0.05):
             alignment.append(())
         elif spellings and rng.random() < 0.2:
-            spellings[-1] += token.strip("▁")
+            spellings[-1] += token.strip()
             alignment.append((len(spellings) - 1,))
         else:
-            spellings.append(token.strip("▁") or "x")
+            spellings.append(token.strip() or "x")
             alignment.append(
                 (len(spellings) - 1,) if rng.random() < 0.9 or len(spellings) < 2 else (len(spellings) - 2, len(spellings) - 1)
             )
@@ -72,7 +75,7 @@ def annotated(sentence: str, seed: int = 0) -> Text:
                 sent=sentences[w], is_sent_start=w == own[0], is_punct=pos == "PUNCT", is_stop=s.lower() in ("the", "a", "was"),
             )
         )  # fmt: skip
-    return Text(text.text, text.tokens, text.ids, text.offsets, text.special, text.word_start, tuple(words), tuple(alignment), True)
+    return replace(text, words=tuple(words), alignment=tuple(alignment), annotated=True)
 
 
 TEXTS = [annotated(s) for s in SENTENCES]

@@ -38,7 +38,7 @@ def test_only_the_helpers_that_are_used_are_printed() -> None:
 
 
 def test_a_module_needs_the_token_strings_alone() -> None:
-    tokens = ("<s>", "▁the", "▁c", "at", ".", "▁the")
+    tokens = ("<s>", " the", " c", "at", ".", " the")
     program = parse("when word_start(k) and not special(k) add 1\nwhen similarity(q, k) > 0.5 add 1")
     scope: dict = {}
     exec(to_module(program, "head"), scope)

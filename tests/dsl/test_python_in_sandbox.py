@@ -14,7 +14,7 @@ when text(k - 1) == text(q) and text(q) != text(k + 1) add default(similarity(q,
 add char_similarity(q, k) + 1 / k + q // k + q % k + 2 ** (1 / k)
 add exp(dist) + log(k) + sqrt(q - k) + tanh(dist) + floor(q / 2) + round(q / 3) + abs(dist)
 add min(q, k, 3) + max(5 / k, 1) + length(q) + occurrences(text(k), "a")
-when startswith(k, "▁", "c") or endswith(k, "at") or contains(k, "e") or lower(k) == "the" or slice(k, 0, 2) == "▁c" add 1
+when startswith(k, " ", "c") or endswith(k, "at") or contains(k, "e") or lower(k) == "the" or slice(k, 0, 2) == " c" add 1
 add sum(p < q: 1 / p) + default(min(p <= k: length(p) / p), 0) + default(max(p in k..q: p), 0) + count(p: isalpha(p))
 when all(p < q: not punctuation(p)) and exists(last(p in k / 2..q: islower(p))) add 1\nscale weight(k, q) + 1\nnormalize
 when any(w in words(k): pos(w) == "NOUN") or any(w in subtree(head(q)): is_stop(w)) add 1

@@ -103,18 +103,18 @@ def test_tokens_and_ids_are_the_tokenizers_own(tokenizer):
     for text in (PLAIN, TRICKY):
         seen = view(tokenizer, text, 10_000)
         ids = tokenizer(text)["input_ids"]
-        assert list(seen.ids) == ids and list(seen.tokens) == tokenizer.convert_ids_to_tokens(ids)
+        assert list(seen.ids) == ids and list(seen.pieces) == tokenizer.convert_ids_to_tokens(ids)
         assert seen.text == text
         assert {len(seen.offsets), len(seen.special), len(seen.word_start), len(seen.alignment)} == {len(ids)}
 
 
 def test_offsets_hold_the_tokens_characters_without_leading_space(tokenizer):
     seen = view(tokenizer, PLAIN, 10_000)
-    for token, (start, end), special in zip(seen.tokens, seen.offsets, seen.special, strict=True):
+    for piece, (start, end), special in zip(seen.pieces, seen.offsets, seen.special, strict=True):
         if special and start == end:
             continue
-        covered, expected = PLAIN[start:end], characters(token, tokenizer)
-        if token != tokenizer.unk_token:
+        covered, expected = PLAIN[start:end], characters(piece, tokenizer)
+        if piece != tokenizer.unk_token:
             assert covered.strip().lower() == expected.strip().lower()
         if covered.strip():
             assert covered == covered.lstrip()
@@ -175,7 +175,7 @@ def test_bytes_of_one_character_begin_it_once():
 def test_recovered_offsets_equal_those_of_the_fast_tokenizer(tokenizer):
     seen = view(tokenizer, PLAIN, 10_000)
     added = [span == (0, 0) and special for span, special in zip(seen.offsets, seen.special, strict=True)]
-    recovered = recover_offsets(seen.tokens, added, PLAIN)
+    recovered = recover_offsets(seen.pieces, added, PLAIN)
     for token, fast, slow in zip(seen.tokens, seen.offsets, recovered, strict=True):
         if PLAIN[slice(*fast)].strip() and token != tokenizer.unk_token:
             assert slow == fast, token

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsl.text import Text, Word, plain_text
+from dsl.text import Text, Word
+from harness.decoding import decoded_tokens
 from harness.encodings import encoding
 from sandbox import Sandbox
+from tests.spelling import spelled
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 INLINE = "Once upon a time, Lily saw a big dog. She was happy."
@@ -46,7 +48,7 @@ def text():
         )
         tokens.append("▁" + part if INLINE[max(0, start - 1)] == " " or not start else part)
         offsets.append((start, at))
-    base = plain_text(tokens)
+    base = spelled(tokens)
     return Text(
         text=INLINE,
         tokens=base.tokens,
@@ -57,6 +59,7 @@ def text():
         words=tuple(words),
         alignment=tuple((i,) for i in range(len(words))),
         annotated=True,
+        pieces=base.pieces,
     )
 
 
@@ -67,6 +70,7 @@ def make_text(sentence, tokenizer, nlp, vectors, size):
     offsets = tuple(map(tuple, found["offset_mapping"]))
     sentence = sentence[: max(end for _, end in offsets)]
     doc = nlp(sentence)
+    pieces = tuple(tokenizer.convert_ids_to_tokens(list(ids)))
     sentences = {token.i: number for number, span in enumerate(doc.sents) for token in span}
     words = tuple(
         Word(
@@ -79,7 +83,7 @@ def make_text(sentence, tokenizer, nlp, vectors, size):
     rows = vectors[np.array(ids)]
     return Text(
         text=sentence,
-        tokens=tuple(tokenizer.convert_ids_to_tokens(list(ids))),
+        tokens=decoded_tokens(tokenizer, ids, pieces, sentence, offsets),
         ids=ids,
         offsets=offsets,
         special=special,
@@ -92,6 +96,7 @@ def make_text(sentence, tokenizer, nlp, vectors, size):
         annotated=True,
         embeddings=rows,
         encoding=encoding(tokenizer, ids, offsets, found.word_ids(), [s is None for s in found.sequence_ids()]),
+        pieces=pieces,
     ), doc  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from dsl import Batch, evaluate, parse
 from dsl.text import Text, plain_text
 from search.problem import Problem
 
-WORDS = ["<s>", "▁the", "▁a", "▁cat", "▁dog", "▁ran", "▁saw", ".", ",", "▁b", "ig", "▁L", "ily", "s"]
+WORDS = ["<s>", " the", " a", " cat", " dog", " ran", " saw", ".", ",", " b", "ig", " L", "ily", "s"]
 
 
 def random_texts(number: int, seed: int, low: int = 12, high: int = 30) -> list[Text]:

@@ -17,7 +17,7 @@ from search.scoring import score
 SMALL = Effort(candidates=20, refined=(4,), spare=1, steps=15)
 HEAD = """
 add exp(-0.2 * dist)
-when text(q) in {"▁cat", "▁dog"} and text(k) in {"▁the", "▁a"} scale 20
+when text(q) in {" cat", " dog"} and text(k) in {" the", " a"} scale 20
 when k == 0 scale 6
 """
 
@@ -151,7 +151,7 @@ def test_a_planted_program_comes_back(bank):
     assert best.fit_iou > 0.97
     assert len(best.program.rules()) <= 4
     text = str(best.program)
-    assert '"▁cat", "▁dog"' in text and '"▁a", "▁the"' in text
+    assert '" cat", " dog"' in text and '" a", " the"' in text
     sizes = [len(c.program.rules()) for c in found.candidates]
     ious = [c.fit_iou for c in found.candidates]
     assert sizes == sorted(set(sizes)) and ious == sorted(ious)

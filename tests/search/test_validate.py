@@ -8,13 +8,14 @@ import pytest
 
 from dsl.lift import lift
 from dsl.parser import parse
-from dsl.text import Text, plain_text
+from dsl.text import Text
 from sandbox import Sandbox
 from search.validate import lift_and_validate, validate, validation_texts
 from tests.dsl.lift_cases import CASES
+from tests.spelling import spelled
 
 TEXTS = [
-    plain_text(s.split(" "))
+    spelled(s.split(" "))
     for s in (
         "<s> ▁Once ▁upon ▁a ▁time , ▁there ▁w as ▁a ▁little ▁g ir l .",
         "<s> ▁Hi .",

@@ -28,8 +28,7 @@ const between = (i) => (i ? `${fixed(i[0])} – ${fixed(i[1])}` : "");
 const plural = (n, word) => `${whole(n)} ${word}${n === 1 ? "" : "s"}`;
 
 // A token as it is read on an axis: spaces and line breaks made visible.
-const SIGNS = { "<0x0A>": "↵", "Ċ": "↵", "\n": "↵" };
-const token = (t) => SIGNS[t] || t.replace(/[▁Ġ ]/g, "·").replace(/[Ċ\n]/g, "↵").replace(/\t/g, "⇥") || "∅";
+const token = (t) => t.replace(/ /g, "·").replace(/\n/g, "↵").replace(/\t/g, "⇥") || "∅";
 
 // One of a few options, as radio buttons.
 function choice(box, options, value, change) {

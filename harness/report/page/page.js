@@ -217,7 +217,7 @@ drawAbout();
 choice($("map-mode"), MAP_MODES, mapMode, (v) => { mapMode = v; paintMap(); });
 choice($("matrix-mode"), [["all", "Side by side"], ...VIEWS], view.mode, (v) => { view.mode = v; drawMatrices(); });
 $("text").replaceChildren(...DATA.texts.map((t, i) =>
-  el("option", { value: i }, `${t.index}: ${t.tokens.slice(0, 9).join("").replace(/[▁Ġ]/g, " ").trim()} …`)));
+  el("option", { value: i }, `${t.index}: ${t.tokens.slice(0, 9).join("").trim()} …`)));
 $("text").addEventListener("change", (e) => openText(Number(e.target.value)));
 $("matrices").addEventListener("keydown", moveByKey);
 $("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));

@@ -9,7 +9,7 @@ import pytest
 
 PROGRAMS = {
     "previous token": "when dist == 1 add 0.7\nwhen k == 0 add 0.3",
-    "first token": 'when k == 0 add 2\nwhen dist == 0 add 0.5\nwhen row > 2 and text(k) in {".", "▁cat"} scale 2',
+    "first token": 'when k == 0 add 2\nwhen dist == 0 add 0.5\nwhen row > 2 and text(k) in {".", " cat"} scale 2',
     "self": "when dist == 0 add 1\nwhen dist == 2 add 0.5\nwhen row == 0 and k == 0 set 1",
     "same token": (
         'when text(q) != "." {\n    when same(text) add 1\n} else {\n    when dist < 4 add 0.25\n}\nwhen k == 0 add 0.2\nnormalize'
@@ -18,16 +18,16 @@ PROGRAMS = {
 }
 WORDS = [
     *[
-        "▁the",
-        "▁cat",
-        "▁cat",
-        "▁dog",
-        "▁sat",
-        "▁ran",
-        "▁by",
-        "▁tree",
-        "▁a",
-        "▁big",
+        " the",
+        " cat",
+        " cat",
+        " dog",
+        " sat",
+        " ran",
+        " by",
+        " tree",
+        " a",
+        " big",
         ".",
         ".",
         ",",

@@ -209,7 +209,7 @@ def test_cells_show_weights_and_rules(page, run):
         point_at(page, view, q, k)
         sign = {"<0x0A>": "↵"}
         assert [text(page, "#cell-query"), text(page, "#cell-key")] == [
-            sign.get(t, t.replace("▁", "·")) for t in (here.tokens[q], here.tokens[k])
+            sign.get(t, t.replace(" ", "·")) for t in (here.tokens[q], here.tokens[k])
         ]
         assert abs(shown_number(page, "true") - true[q, k]) <= 0.0006
         assert abs(shown_number(page, "program") - pattern[q, k]) <= 0.0006

@@ -127,7 +127,7 @@ def test_long_program_lines_are_wrapped(run, terminal, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("NO_COLOR", "1")
     session = open_run(run.path)
-    words = ", ".join(f'"▁word{i}"' for i in range(40))
+    words = ", ".join(f'" word{i}"' for i in range(40))
     record = {**run.records[0], "program": str(parse(f"when text(k) in {{{words}}} add 1"))}
     assert max(map(len, head_page(session, outcome_of(session), record, terminal).splitlines())) <= 80
 

@@ -91,7 +91,7 @@ def error(status, message, code=None, headers=()):
 
 def previous_token_evidence(layer=0, head=0, causal=True, n_texts=3):
     """A head that attends to the previous token with .75 and to the first with .25."""
-    texts = [plain_text(("<s>", "▁the", "▁cat", "▁sat", f"▁on{i}", ".", "▁the", "▁end", ".")) for i in range(n_texts)]
+    texts = [plain_text(("<s>", " the", " cat", " sat", f" on{i}", ".", " the", " end", ".")) for i in range(n_texts)]
     matrices = []
     for text in texts:
         n = len(text)

@@ -45,7 +45,7 @@ def random_evidence(causal, n, n_texts=8, seed=0):
     texts = previous_token_evidence(n_texts=1).texts
     made = []
     for _ in range(n_texts):
-        tokens = tuple(f"▁{chr(97 + rng.integers(26))}wordpiece{rng.integers(90)}" for _ in range(n))
+        tokens = tuple(f" {chr(97 + rng.integers(26))}wordpiece{rng.integers(90)}" for _ in range(n))
         made.append(type(texts[0])(" ".join(tokens), tokens, word_start=(True,) * n, special=(False,) * n, alignment=((),) * n))
     matrices = [rng.dirichlet(np.full(n, 0.05), n) * (np.tri(n) if causal else 1) + 1e-9 * np.eye(n) for _ in made]
     matrices = [a / a.sum(axis=1, keepdims=True) for a in matrices]
@@ -147,8 +147,8 @@ def test_feedback_names_what_is_wrong():
     first = [np.eye(len(t))[[0] * len(t)] for t in evidence.texts]  # everything on the first token
     told = feedback(evidence, state(evidence, matrices=first, near=(), scorer=None))["details"]
     assert "previous token .69 against" in told and "first token .42 against 1" in told
-    assert '"▁sat" -> "▁cat" at distance 1' in told.split("The program where")[0]
-    assert '"▁sat" -> "<s>" at distance 3' in told.split("The program where")[1]
+    assert '" sat" -> " cat" at distance 1' in told.split("The program where")[0]
+    assert '" sat" -> "<s>" at distance 3' in told.split("The program where")[1]
     assert feedback(evidence, RoundState()) is None
     expected = np.minimum(evidence.matrices[0], first[0]).sum() / np.maximum(evidence.matrices[0], first[0]).sum()
     assert iou(evidence.matrices[0], first[0]) == pytest.approx(expected) and f"{expected:.2f}" in told

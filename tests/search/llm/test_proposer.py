@@ -83,7 +83,7 @@ def test_the_prompt_holds_the_evidence(world):
     world.proposer(temperature=0.3, params={"top_p": 0.5}).propose(tasks(1))
     (sent,) = world.server.requests
     assert [m["role"] for m in sent["messages"]] == ["system", "user"]
-    assert "previous token .6" in sent["messages"][1]["content"] and "1 ▁the -> 0 <s> 1" in sent["messages"][1]["content"]
+    assert "previous token .6" in sent["messages"][1]["content"] and '1 " the" -> 0 "<s>" 1' in sent["messages"][1]["content"]
     assert (sent["temperature"], sent["top_p"], sent["max_tokens"]) == (0.3, 0.5, 4000)
 
 
