@@ -62,7 +62,7 @@ def tables(path: str, split: str) -> tuple[np.ndarray, np.ndarray, int]:
     of_class = at([kind.get(c, 0) for text in texts for c in _classes(text)])
     strings = np.unique([t for text in texts for t in text.tokens], return_inverse=True)[1]
     before = np.where(problem.position > 0, np.roll(strings, 1), -1)
-    ends = np.cumsum([t.strip("▁Ġ ") in set(".!?。！？") for text in texts for t in text.tokens])
+    ends = np.cumsum([t.strip() in set(".!?。！？") for text in texts for t in text.tokens])
     starts = np.cumsum([s for text in texts for s in text.word_start])
     q, k = problem.q, problem.k
     distance = problem.position[q] - problem.position[k]
@@ -92,10 +92,10 @@ def _classes(text: Text) -> list[tuple[Any, ...]]:
     """What kind of token each one is: special, line break, sentence end, punctuation, or a piece of a word, and how long."""
     found: list[tuple[Any, ...]] = []
     for token, special, start in zip(text.tokens, text.special, text.word_start, strict=True):
-        core = token.strip("▁Ġ# ")
+        core = token.strip()
         if special:
             found.append(("special", token))
-        elif not core or "\n" in core or core in ("Ċ", "<0x0A>"):
+        elif not core or "\n" in token:
             found.append(("blank", token))
         elif not any(c.isalnum() for c in core):
             found.append(("mark", core in ".!?。！？", core in ',;:"'))

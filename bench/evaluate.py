@@ -22,7 +22,7 @@ from search.bank import Bank
 from search.incremental import IncrementalEvaluator
 from search.problem import Problem
 
-WORDS = ["<s>", "▁the", "▁a", "▁cat", "▁dog", "▁ran", ".", ",", "▁b", "ig", "▁L", "ily", "s", "▁and", "▁was", "!", "ed", "ing"]
+WORDS = ["<s>", " the", " a", " cat", " dog", " ran", ".", ",", " b", "ig", " L", "ily", "s", " and", " was", "!", "ed", "ing"]
 PROGRAM = """
 add exp(-0.1 * dist)
 when dist == 1 scale 3

@@ -31,7 +31,7 @@ def program(sentence, tokenizer):
     attention = np.zeros((n, n))
     for i in range(n):
         for j in range(i + 1):
-            if tokens[j].startswith("▁") and i - j < 9:
+            if tokens[j].startswith(" ") and i - j < 9:
                 attention[i, j] += 0.5 / (1 + i - j)
     return "loops", make_row_stochastic(apply_causal_mask(attention))
 """
@@ -40,7 +40,7 @@ CALLS = 20
 
 def texts(count: int) -> list[Text]:
     words = STORY.split() * 6
-    return [plain_text([("▁" if w.isalpha() else "") + w for w in words[i : i + 96]]) for i in range(count)]
+    return [plain_text([(" " if w.isalpha() else "") + w for w in words[i : i + 96]]) for i in range(count)]
 
 
 def programs() -> list[str]:

@@ -154,7 +154,6 @@ def _entries() -> Iterator[Primitive]:
         "position",
         lambda text, i: text.pieces[i],
         "the piece of {0}",
-        cost=1.5,
     )
     yield Primitive(
         "special",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from dsl import Concept
 
-FORMAT = 2  # of the folder; another one is refused
+FORMAT = 3  # of the folder; another one is refused
 SPLITS = ("fit", "select", "test")
 CONCEPTS = "concepts.pattern"
 HASHED = ("target", "text")  # settings whose value tells a reader nothing
