@@ -24,6 +24,7 @@ COMMANDS = {
     "replace": "put programs in place of heads and measure the model",
     "export": "write a head's program as a standalone Python module",
     "report": "one self-contained HTML page for a run",
+    "serve": "a live page on this machine: texts and programs of one's own",
     "merge": "join run folders of parts of a model into one",
 }
 INTERRUPTED = 130

@@ -87,7 +87,7 @@ class Campaign:
             if plan.focus:
                 starts = {h: starts[h] for h in plan.focus}
             self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, **s}) for h, s in starts.items()])
-            pool, iou = self._scores(*finish.PHASES[:-1])
+            pool, iou = self._scores("heads", "llm", "exchange")
             groups = units.groups(pool, iou, plan.heads, (max(1, plan.library_size // 2), plan.library_size))
             self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
         except KeyboardInterrupt:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from search.campaign import Plan
 
-PHASES = ("heads", "llm", "exchange", "share")
+PHASES = ("heads", "llm", "exchange", "share", "user")  # the last: programs of the user's own, saved from the live page
 CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
 
 
@@ -55,6 +55,11 @@ class Scores:
     def __init__(self, folder: RunFolder, plan: Plan, executor: Executor) -> None:
         self.path, self.heads, self.executor = str(folder.path), plan.heads, executor
         self._known: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}  # program: (H)
+
+    def remember(self, programs: Sequence[str], iou: np.ndarray) -> None:
+        """Takes scores over that were written: iou (3, P, H) of these programs on fit, select and test."""
+        for split, values in zip(SPLITS, iou, strict=True):
+            self._known[split].update(zip(programs, values, strict=True))
 
     def __call__(self, programs: Sequence[str], split: str) -> np.ndarray:
         """(P, H) float32."""

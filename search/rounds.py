@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from search import finish
+from search.continuation import LATER
 from search.folder import RunFolder
 
 UNITS_A_ROUND = 1_000_000  # numbers of the units of one round: round x this + row of the head
@@ -53,7 +53,7 @@ def _take_back(folder: RunFolder, first: int) -> None:
     for path in (folder.path / "units" / "llm").glob("*.json"):
         if int(path.stem) >= first * UNITS_A_ROUND:
             path.unlink()
-    for phase in finish.PHASES[finish.PHASES.index("llm") + 1 :]:
+    for phase in LATER:
         shutil.rmtree(folder.path / "units" / phase, ignore_errors=True)
     for name in ("result.json", "partial.json", "llm.json", "report.html"):
         Path(folder.path / name).unlink(missing_ok=True)

@@ -34,20 +34,26 @@ def document(data: dict[str, Any]) -> str:
     folder = files("harness.report") / "page"
     style = (folder / "page.css").read_text(encoding="utf-8")
     script = "\n".join((folder / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    markup = (folder / "page.html").read_text(encoding="utf-8")
+    return composed(markup, f"{data['target']}: attention heads as programs", style, script, data)
+
+
+def composed(markup: str, title: str, style: str, script: str, data: dict[str, Any], may: str = "") -> str:
+    """Markup with its title, style, script and data in place, and a policy that allows these alone and what `may` says besides."""
     # "<" never stands in the data, so no token can end the script element.
     payload = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
     parts = {
-        "title": escape(f"{data['target']}: attention heads as programs"),
+        "title": escape(title),
         "policy": (
-            f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
+            f"default-src 'none'; {may}style-src {_hash(style)}; script-src {_hash(script)}; img-src data:; "
             "base-uri 'none'; form-action 'none'"
         ),
         "style": style,
         "data": payload,
         "script": script,
     }
-    markup = (folder / "page.html").read_text(encoding="utf-8").split("%%")  # text, name, text, name, …, text
-    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(markup))
+    pieces = markup.split("%%")  # text, name, text, name, …, text
+    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
 def _hash(content: str) -> str:
