@@ -785,6 +785,368 @@ for j in range(n):
     for w in align[j]:
         if doc[w].i + 1 < len(doc) and doc[w].nbor(1).is_punct:
             out[:, j] += <w>""",
+    "a score of tenths": """
+for i in range(n):
+    score = 0.0
+    for j in range(i + 1):
+        if <t:j>:
+            score += 0.1
+    out[i, i] = 1
+    if score >= 0.3:
+        out[i, 0] += <w>""",
+    "a mean compared": """
+lengths = [len(t) for t in tokens]
+mean = sum(lengths) / n
+out += 1
+for j in range(n):
+    if lengths[j] > mean:
+        out[:, j] += <w>""",
+    "while over a growing list": """
+queue = [0]
+k = 0
+while k < len(queue):
+    if queue[k] + <s> < n:
+        queue.append(queue[k] + <s>)
+    k += 1
+out += 1
+for j in queue:
+    out[:, j] += <w>""",
+    "while over a shrinking list": """
+marked = [k for k in range(n) if <t:k>]
+k = 0
+out += 1
+while k < len(marked):
+    out[:, marked[k]] += <w>
+    marked.pop()
+    k += 1""",
+    "while with a changed limit": """
+limit = n
+k = 0
+out += 1
+while k < limit:
+    out[k, 0] += <w>
+    if <t:k>:
+        limit = k
+    k += 1""",
+    "list removed from": """
+marked = [k for k in range(n) if <t:k>]
+if 0 in marked:
+    marked.remove(0)
+out += 1
+for j in marked:
+    out[:, j] += <w>""",
+    "list popped": """
+marked = [k for k in range(n) if <t:k>]
+last = marked.pop() if marked else 0
+out += 1
+for j in marked:
+    out[:, j] += <w>
+out[:, last] += 3""",
+    "list inserted into": """
+marked = [k for k in range(n) if <t:k>]
+marked.insert(0, n - 1)
+out += 1
+out[:, marked[0]] += <w>
+out[:, marked[-1]] += 2""",
+    "list sorted": """
+marked = sorted([len(t) for t in tokens])
+out += 1
+for i in range(n):
+    out[i, 0] += marked[i // 2]""",
+    "list reversed in place": """
+marked = [k for k in range(n) if <t:k>]
+marked.reverse()
+out += 1
+if marked:
+    out[:, marked[0]] += <w>""",
+    "loop over a list that grows": """
+marked = [0]
+for j in marked:
+    if j + 2 < n:
+        marked.append(j + 2)
+out += 1
+for j in marked:
+    out[:, j] += <w>""",
+    "slices with steps": """
+marked = [k for k in range(n) if <t:k>]
+out += 1
+for j in marked[::2]:
+    out[:, j] += <w>
+for j in marked[1:-1]:
+    out[:, j] += 0.5
+for j in marked[::-1][:2]:
+    out[:, j] += 3""",
+    "negative slices": """
+for i in range(n):
+    out[i, i] = 1
+    for j in range(n)[-<s>:]:
+        out[i, j] += <w>
+    for j in list(range(i))[:-1]:
+        out[i, j] += 0.5""",
+    "slice assigned": """
+out += 0.5
+out[1:, :-1] += <w>
+out[:<s>] = 1
+out[:, -1] = 2""",
+    "boundaries of slices": """
+for i in range(n):
+    out[i, max(0, i - <s>) : i + 1] = 1
+    out[i, i : i + 3] += <w>
+    out[i, i - 1 : i] += 0.5""",
+    "chained comparison": """
+for i in range(n):
+    for j in range(n):
+        out[i, j] = 1 + <w> * (0 < j <= i < n - 1) + 2 * (i != j == 1)""",
+    "and or values": """
+for i in range(n):
+    for j in range(i + 1):
+        k = j and i
+        m = j or i
+        out[i, j] = 1 + <w> * k + (m or 3) + (i > 2 and j)""",
+    "ternary nested": """
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = <w> if <t:j> else 2 if <t:i> else 3 if i == j else 1""",
+    "not of numbers": """
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = 1 + <w> * (not j) + (not (i - j)) + 2 * (not tokens[j].isalpha())""",
+    "all and any of nothing": """
+for i in range(n):
+    before = [j for j in range(i) if <t:j>]
+    out[i, i] = 1 + all(len(tokens[j]) > 2 for j in before) + any(j > 2 for j in before)
+    out[i, 0] += <w>""",
+    "sum of nothing": """
+for i in range(n):
+    before = [j for j in range(i) if <t:j>]
+    mean = sum(before) / max(1, len(before))
+    out[i, i] = 1 + mean
+    out[i, 0] += max(before, default=-1) + 2""",
+    "argmin of nothing new": """
+d = np.array([[abs(i - j) for j in range(n)] for i in range(n)], dtype=float)
+np.fill_diagonal(d, np.inf)
+out += 1
+for i in range(n):
+    if n > 1:
+        out[i, int(np.argmin(d[i]))] += <w>""",
+    "cumsum": """
+mask = np.array([1 if <t:k> else 0 for k in range(n)])
+groups = np.cumsum(mask)
+out = (groups[:, None] == groups[None, :]) * <w> + 1.0""",
+    "cumulative product": """
+score = np.cumprod([0.5 if <t:k> else 1.0 for k in range(n)])
+for i in range(n):
+    out[i] = score + <w>""",
+    "where of three": """
+mask = np.array([<t:k> for k in range(n)])
+out = np.where(mask[None, :], <w>, 0.5) * np.ones((n, n))""",
+    "outer difference": """
+k = np.arange(n)
+d = k[:, None] - k[None, :]
+out = np.where((d >= 0) & (d <= <s>), 1.0 / (1 + np.abs(d)), 0.1)""",
+    "roll": """
+out += np.roll(np.eye(n), <s>, axis=1) + 0.5""",
+    "softmax by row": """
+for i in range(n):
+    s = np.array([1.0 if <t:j> else 0.0 for j in range(i + 1)])
+    e = np.exp(s - s.max())
+    out[i, : i + 1] = e / e.sum()""",
+    "row normalised halfway": """
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = 1 + <w> * (<t:j>)
+    out[i] /= out[i].sum()
+    out[i, 0] += 0.1""",
+    "top of a row": """
+for i in range(n):
+    for j in range(i + 1):
+        out[i, j] = 1 / (1 + i - j) + <w> * (<t:j>)
+    out[i][out[i] < out[i].max()] *= 0.5""",
+    "mean of a row": """
+out += np.eye(n) + 0.2
+for i in range(n):
+    if out[i].mean() > 0.5:
+        out[i, 0] += <w>""",
+    "continue and else": """
+for i in range(n):
+    for j in range(i, -1, -1):
+        if <t:j>:
+            continue
+        out[i, j] += <w>
+        if j < i:
+            break
+    out[i, i] += 0.5""",
+    "two breaks": """
+for i in range(n):
+    found = -1
+    for j in range(i - 1, -1, -1):
+        if <t:j>:
+            found = j
+            break
+        if i - j > 3:
+            break
+    out[i, found if found >= 0 else i] += <w>
+    out[i, 0] += 1""",
+    "state of two": """
+inside = False
+for i in range(n):
+    if <t:i>:
+        inside = not inside
+    out[i, i] = 1
+    out[i, 0] += <w> if inside else 0.5""",
+    "depth": """
+depth = 0
+for i in range(n):
+    if <t:i>:
+        depth += 1
+    if <t:i>:
+        depth = max(0, depth - 1)
+    out[i, i] = 1
+    out[i, 0] += <w> * depth""",
+    "swap": """
+a, b = 0, n - 1
+for i in range(n):
+    a, b = b, a
+    out[i, a] += <w>
+    out[i, i] += 1""",
+    "previous two": """
+last, before = 0, 0
+for i in range(n):
+    out[i, last] += <w>
+    out[i, before] += 2
+    out[i, i] += 1
+    if <t:i>:
+        before, last = last, i""",
+    "try and except": """
+where = {}
+for i in range(n):
+    try:
+        out[i, where[tokens[i]]] += <w>
+    except KeyError:
+        out[i, 0] += 1
+    where[tokens[i]] = i""",
+    "try an index": """
+marked = [k for k in range(n) if <t:k>]
+for i in range(n):
+    try:
+        j = marked[i]
+    except IndexError:
+        j = 0
+    out[i, j] += <w>
+    out[i, i] += 1""",
+    "assert and lambda": """
+near = lambda i, j: abs(i - j) <= <s>
+for i in range(n):
+    for j in range(n):
+        out[i, j] = <w> if near(i, j) and <t:j> else 0.5""",
+    "a closure": """
+weight = <w>
+def add(i, j):
+    out[i, j] += weight
+for i in range(n):
+    add(i, i)
+    weight = 2
+    add(i, 0)""",
+    "nonlocal": """
+count = 0
+def tick():
+    nonlocal count
+    count += 1
+    return count
+for i in range(n):
+    out[i, i] = 1
+    if <t:i>:
+        out[i, 0] += tick()""",
+    "global state of calls": """
+def mark(i, value=[0]):
+    value[0] += 1
+    return value[0]
+for i in range(n):
+    out[i, i] = 1
+    if <t:i>:
+        out[i, 0] += mark(i)""",
+    "enumerate from": """
+for k, t in enumerate(tokens, <s>):
+    out[k - <s>, :] += 1
+    if k < n:
+        out[:, k] += <w>""",
+    "zip of shifted": """
+for a, b in zip(tokens, tokens[1:]):
+    pass
+for i, (a, b) in enumerate(zip(tokens, tokens[1:])):
+    if len(a) < len(b):
+        out[i, i + 1] += <w>
+        out[i + 1, i] += <w>
+out += 0.1""",
+    "unpacked": """
+first, *rest = range(n)
+out += 1
+for j in rest:
+    out[first, j] += <w>
+    out[j, first] += 2""",
+    "walrus": """
+out += 1
+for i in range(n):
+    if (m := len(tokens[i])) > 2:
+        out[i, 0] += m * <w>""",
+    "f-string compared": """
+out += 1
+for j in range(n):
+    if f"{tokens[j]}" == tokens[0] or str(j) == "1":
+        out[:, j] += <w>""",
+    "string multiplied": """
+out += 1
+for j in range(n):
+    if tokens[j] * 2 == "aa" or tokens[j] + "" == tokens[0]:
+        out[:, j] += <w>""",
+    "min of strings": """
+out += 1
+out[:, tokens.index(max(tokens, key=len))] += <w>""",
+    "tuple as a key": """
+seen = {}
+for i in range(n):
+    key = (tokens[i], i % 2)
+    out[i, seen.get(key, i)] += <w>
+    seen[key] = i
+    out[i, 0] += 1""",
+    "bigram": """
+for i in range(1, n):
+    for j in range(1, i):
+        if tokens[j - 1] == tokens[i - 1]:
+            out[i, j] += <w>
+    out[i, i] += 0.5
+out[0, 0] = 1""",
+    "wrap around": """
+for i in range(n):
+    if tokens[i - 1] == tokens[0]:
+        out[i, i - 1] += <w>
+    out[i, i] += 1""",
+    "last of each": """
+last = {t: i for i, t in enumerate(tokens)}
+out += 0.5
+for j in set(last.values()):
+    out[:, j] += <w>""",
+    "group sizes": """
+groups = {}
+for i, t in enumerate(tokens):
+    groups.setdefault(t, []).append(i)
+for i in range(n):
+    own = groups[tokens[i]]
+    for j in own:
+        out[i, j] += <w> / len(own)
+    out[i, 0] += 0.5""",
+    "a score of parts": """
+for i in range(n):
+    score = 0.0
+    if <t:i>:
+        score += 0.1
+    if i % 2 == 0:
+        score += 0.3
+    if len(tokens[i]) > 2:
+        score += 0.6
+    out[i, i] = 1
+    if score >= 1.0:
+        out[i, 0] += <w>""",
 }
 
 

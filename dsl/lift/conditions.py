@@ -144,6 +144,9 @@ class Conditions(Expressions):
             del self.path[len(self.path) - pushed :]
         plain_values = all(sort_of(v) is not None or v is None for v, _ in values)
         sorts = {sort_of(v) for v, _ in values if v is not None}
+        if plain_values and sorts == {"guard", "number"}:  # i > 2 and j: a truth value counts as 1 or 0
+            values = [(v if v is None else value_of("number", number(v)), t) for v, t in values]
+            sorts = {"number"}
         if plain_values and len(sorts) == 1 and sorts != {"guard"}:
             *rest, (result, _) = values
             for value, truth in reversed(rest):

@@ -11,7 +11,7 @@ from dsl.lift.guards import or_
 from dsl.lift.likeness import Poison
 from dsl.lift.machine import UNDEFINED, Conflict, conditional
 from dsl.lift.sequences import constant, items_of, plain
-from dsl.lift.values import Arr, Item, Later, Opaque, Over, Ref, Refusal, Seq, joined, kind_of
+from dsl.lift.values import Arr, Item, Later, LoopEl, Opaque, Over, Ref, Refusal, Seq, joined, kind_of
 from dsl.nodes import FALSE, TRUE, Expr
 
 
@@ -112,7 +112,12 @@ class Expressions(Assignments):
         return result
 
     def stored(self, value: Any) -> Any:
-        """A list put into another, by value; it must not be changed by its own name afterwards."""
+        """A list or an array put into a list, by value; it must not be changed by its own name afterwards."""
+        if isinstance(value, Arr):
+            within = [i for i, el in enumerate(self.path) if isinstance(el, LoopEl) and i >= value.base]
+            if within and any(len(e.path) > within[0] for e in value.log):  # a loop that began after the array was made
+                self.refuse("an array that is changed after it was put into a list")
+            self.shared.add(value.id)
         if isinstance(value, Ref):
             self.shared.add(value.id)
             frame = self.loop_frame()

@@ -35,11 +35,17 @@ class Round:
 
 class Loops(Recurrences):
     def for_statement(self, node: ast.For) -> Expr:
-        seq = self.iterable(self.evaluate(node.iter))
+        over = self.evaluate(node.iter)
+        held = self.unbox(over)
+        seq = self.iterable(over)
         for name in carried(node.body, (n.id for n in ast.walk(node.target) if isinstance(n, ast.Name))):
             if self.lookup(name) is UNDEFINED:
                 self.bind(name, None)  # unset at first; reading it then would raise
-        return self.run_sequence(seq, lambda v: self.assign(node.target, v), node.body, node.orelse, node.target)
+        reached = self.run_sequence(seq, lambda v: self.assign(node.target, v), node.body, node.orelse, node.target)
+        if isinstance(held, Seq) and isinstance(over, Ref) and self.store.get(("h", over.id), held) != held:
+            self.line = node.lineno
+            self.refuse("a list that changes while a loop goes through it")
+        return reached
 
     def run_sequence(
         self, seq: Seq, bind: Callable[[Any], None], body: list[ast.stmt], orelse: list[ast.stmt], target: ast.expr | None

@@ -38,8 +38,10 @@ class Whiles(Scans):
         rest: list[ast.expr] = []
         limited = False
         kept = self.store
+        changed = changed_names(node.body)
         for test in tests:
-            limit = None if self.impure(test) else self.limit(name, v, test, step, start)
+            others = {n.id for n in ast.walk(test) if isinstance(n, ast.Name)} - {name}
+            limit = None if self.impure(test) or others & changed else self.limit(name, v, test, step, start)
             if limit is None:
                 rest.append(test)
             elif step > 0:
@@ -251,6 +253,24 @@ class Whiles(Scans):
             start = number(self.lookup(x))
             self.bind(x, value_of("number", arith("+", start, arith("*", num(c), steps))))
         return True
+
+
+CHANGING = ("add", "append", "appendleft", "clear", "difference_update", "discard", "extend", "insert", "pop", "popitem",
+            "popleft", "remove", "reverse", "setdefault", "sort", "update")  # fmt: skip
+
+
+def changed_names(body: list[ast.stmt]) -> set[str]:
+    """Names that statements bind anew, or whose object they may change: by an item, an attribute or a method of it."""
+    found: set[str] = set()
+    for n in ast.walk(ast.Module(body, [])):
+        match n:
+            case ast.Name(name, ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.Subscript(ast.Name(name), _, ast.Store() | ast.Del()):
+                found.add(name)
+            case ast.Call(ast.Attribute(ast.Name(name), method)) if method in CHANGING:
+                found.add(name)
+    return found
 
 
 def _at_least(number: int, within: Range, guard: Expr) -> Expr:

@@ -289,6 +289,8 @@ class Writing(Arrays):
         self.emit(a, loops, [Name(v0), Name(v1)], op, value)
 
     def emit(self, a: Arr, loops: list[Loop], cells: list[Expr], op: str, value: Any) -> None:
+        if a.id in self.shared:
+            self.refuse("an array that is changed after it was put into a list")
         if a.part_of is not None:
             self.refuse("a write to a part of an array, which would change the array itself")
         if not a.is_list:
