@@ -66,6 +66,8 @@ PLAIN = (
     "Привет, мир! Как дела?",
     "He ran and she ran and they ran but we sat. You sat, so who ran? Who knows!",
     "\tTabs\tand spaces ",
+    "It's 5 o'clock; they'd won (again)... hadn't they?",
+    "A\nB\nC",
 )
 PREFIXES = {STORY: (1, 2, 3, 5, 9), PLAIN[7]: (1, 2, 3, 5), PLAIN[9]: (2, 3, 5)}
 
