@@ -134,7 +134,7 @@ def _entries() -> Iterator[Primitive]:
         "text",
         "what the tokenizer's decode gives for the token alone",
         "position",
-        lambda text, i: text.encoding.decoded[i] if text.encoding else text.tokens[i],
+        lambda text, i: text.encoding.decoded[i] if text.encoding else text.pieces[i],
         "{0} decoded alone",
     )
     yield Primitive(

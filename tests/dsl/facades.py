@@ -38,7 +38,7 @@ def run_python(source: str, text: Text) -> np.ndarray:
 
 
 def decoded(text: Text) -> list[str]:
-    return list(text.encoding.decoded if text.encoding else text.tokens)
+    return list(text.encoding.decoded if text.encoding else text.pieces)
 
 
 def run_module(source: str, text: Text) -> np.ndarray:
