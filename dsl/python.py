@@ -45,7 +45,8 @@ def to_python(program: Program, causal: bool = True) -> str:
         head.append("word_ids = tokenizer(sentence).word_ids()")
     decoding: list[str] = []
     if any("tokens[" in line for line in [*code.definitions(), *body]):
-        decoding = source("decoded", True).split("\n") + [
+        decoding = [
+            *source("decoded", True).split("\n"),
             "",
             'tokens = decoded(pieces, tokenizer(sentence, return_offsets_mapping=True)["offset_mapping"])',
         ]
@@ -67,7 +68,9 @@ def to_module(program: Program, name: str = "pattern", causal: bool = True) -> s
     if any("pieces[" in line for line in [*code.definitions(), *body]):
         head.append("pieces = pieces or tokens")
     lines = [*head, *code.definitions(), *body, *_ending(causal), "return weights"]
-    options = "word_starts=None, special_tokens=None, similarity=None, words=None, align=None, decodes=None, word_ids=None, pieces=None"
+    options = (
+        "word_starts=None, special_tokens=None, similarity=None, words=None, align=None, decodes=None, word_ids=None, pieces=None"
+    )
     says = [
         '"""Attention pattern of one head: (n, n), row i the query, column j the key; rows sum to 1, or to 0.',
         "",

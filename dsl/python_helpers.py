@@ -1,6 +1,7 @@
 """Small Python functions that dsl/python.py puts into the programs it writes, where they are used.
 
-They stand inside the program's function and see `tokens`, `pieces` and `n`; missing numbers are `nan`, missing texts and words None.
+They stand inside the program's function and see `tokens`, `pieces` and `n`; missing numbers are `nan`, missing texts and words
+None.
 """
 
 from __future__ import annotations

@@ -9,7 +9,12 @@ from weakref import WeakKeyDictionary
 
 from dsl.decoding import Family, decoded, family_of
 
-_DECODERS: dict[str, Family] = {"ByteLevel": "byte-level", "Metaspace": "sentencepiece", "WordPiece": "wordpiece", "BPEDecoder": "suffix"}
+_DECODERS: dict[str, Family] = {
+    "ByteLevel": "byte-level",
+    "Metaspace": "sentencepiece",
+    "WordPiece": "wordpiece",
+    "BPEDecoder": "suffix",
+}
 _known: WeakKeyDictionary[Any, Family] = WeakKeyDictionary()
 
 
