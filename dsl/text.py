@@ -62,8 +62,8 @@ class Text:
     """One text as the target model reads it; n = len(tokens).
 
     tokens are decoded (" the", "\\n"; see dsl.decoding), pieces the strings of `convert_ids_to_tokens`; where only tokens are
-    given, they are the pieces too. alignment[i] lists the annotated words that share at least one character with token i (empty without
-    an annotator and for special tokens).
+    given, they are the pieces too. alignment[i] lists the annotated words that share at least one character with token i (empty
+    without an annotator and for special tokens).
     embeddings (n, d) float32 are the rows of the model's input embedding, each of length 1.
     """
 
