@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from dsl.nodes import Binary, Call, Compare, Expr, Name, Neg, Num, walk
+from dsl.nodes import AnyNode, Binary, Call, Compare, Expr, Name, Neg, Num, walk
 
 WORDS = {1: "one", 5: "five", 20: "twenty"}
 DISTANCES = (0, 1, 5, 20)
@@ -18,7 +18,7 @@ _OPERATIONS = {
     "/": lambda x, y: x / y,
     "**": lambda x, y: x**y,
 }
-_FUNCTIONS = {"exp": math.exp, "log": math.log, "sqrt": math.sqrt, "abs": abs, "min": min, "max": max}
+_FUNCTIONS: dict[str, Callable[..., float]] = {"exp": math.exp, "log": math.log, "sqrt": math.sqrt, "abs": abs, "min": min, "max": max}
 _COMPARED = {"<": lambda x, y: x < y, "<=": lambda x, y: x <= y, ">": lambda x, y: x > y, ">=": lambda x, y: x >= y}
 
 
@@ -68,7 +68,7 @@ def _curved(node: Expr) -> bool:
     )
 
 
-def _names(node: Expr) -> set[str]:
+def _names(node: AnyNode) -> set[str]:
     return {n.name for n in walk(node) if isinstance(n, Name)}
 
 
