@@ -25,6 +25,8 @@ COMMANDS = {
     "export": "write a head's program as a standalone Python module",
     "report": "one self-contained HTML page for a run",
     "serve": "a live page on this machine: texts and programs of one's own",
+    "compare": "the same heads under several runs",
+    "find": "programs of runs that use a word, a concept, a relation, or do the same",
     "merge": "join run folders of parts of a model into one",
 }
 INTERRUPTED = 130

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PHASES = ("heads", "llm", "exchange", "share", "user")  # the last: programs of the user's own, saved from the live page
 CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
+HALF_OF_THE_MASS = 1 / 3  # as IoU
 
 
 @dataclass(frozen=True)
@@ -230,6 +231,10 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
 
 
 def kind(scores: np.ndarray, names: Sequence[str]) -> str:
-    """The known pattern that a head resembles most, "mixed" if none reaches 0.2."""
+    """The known pattern that describes a head best, "mixed" if none does: scores (P) are their IoU with its attention.
+
+    Of two patterns whose rows sum to 1 the IoU is m / (2 - m), m the mass that they share. So a pattern names a head only if at
+    least half of the head's attention is where the pattern says.
+    """
     best = int(scores.argmax())
-    return names[best] if scores[best] >= 0.2 else "mixed"
+    return names[best] if scores[best] >= HALF_OF_THE_MASS else "mixed"
