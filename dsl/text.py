@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import astuple, dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +107,32 @@ class Text:
         if self.embeddings is None:
             return np.array([[float(a == b) for b in self.pieces] for a in self.pieces], dtype=np.float32)
         return np.clip(self.embeddings @ self.embeddings.T, -1, 1).astype(np.float32)
+
+
+_PER_TOKEN = frozenset({"tokens", "pieces", "ids", "offsets", "special", "word_start"})
+
+
+def prefix(text: Text, size: int) -> Text:
+    """The first `size` tokens as a text of their own, with the words that begin there; where the governor is cut off, as roots."""
+    end = max((stop for _, stop in text.offsets[:size]), default=0)
+    words = [w for w in text.words if w.idx < end]
+    encoding = text.encoding
+    if encoding is not None:
+        each = {f.name: getattr(encoding, f.name)[:size] for f in fields(encoding) if f.name != "facts"}
+        encoding = replace(encoding, **each)
+    cut = {f.name: getattr(text, f.name)[:size] for f in fields(text) if f.name in _PER_TOKEN}
+    made = replace(
+        text,
+        **cut,
+        text=text.text[:end],
+        words=tuple(replace(w, head=w.head if w.head < len(words) else i) for i, w in enumerate(words)),
+        alignment=tuple(tuple(w for w in of if w < len(words)) for of in text.alignment[:size]),
+        encoding=encoding,
+        embeddings=None if text.embeddings is None else text.embeddings[:size],
+    )
+    if text.embeddings is None:
+        made.__dict__["similarity"] = text.similarity[:size, :size]
+    return made
 
 
 def facts_of(texts: Sequence[Text]) -> dict[str, Any] | None:

@@ -34,5 +34,5 @@ LIBRARY: dict[str, str] = {
     "last token": "when k == n - 1 add 1",
     "neighbours": "when abs(dist) == 1 add 1",
     "similar tokens": "add exp(4 * similarity(q, k))",
-    "capital letters": 'when istitle(strip(k)) add 1\nwhen k == 0 add 0.2',
+    "capital letters": "when istitle(strip(k)) add 1\nwhen k == 0 add 0.2",
 }

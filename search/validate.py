@@ -15,7 +15,7 @@ from dsl.batch import Batch
 from dsl.evaluator import evaluate
 from dsl.lift import Refusal, lift
 from dsl.nodes import Program
-from dsl.text import Text, facts_of
+from dsl.text import Text, facts_of, prefix
 from dsl.vocabulary import VOCABULARY
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-6
 TEXTS = 5
+PREFIXES = (1, 2, 3, 5, 9, 20)  # tokens
 TIMED = 32  # texts of the batch on which the language is timed
 
 
@@ -122,12 +123,45 @@ def internal_error(error: Exception) -> str:
     return f"internal error in {path.parent.name}/{path.name}:{frame.lineno} ({type(error).__name__}: {error}), please report"
 
 
-def lift_and_validate(
-    source: str, texts: Sequence[Text], causal: bool, sandbox: Sandbox | None, *, timed: bool = True
-) -> LiftRecord:
-    """Lifts a source to its canonical form and proves it on up to five of the texts; without a sandbox the proof is left out.
+def prefixes(texts: Sequence[Text]) -> tuple[Text, ...]:
+    """Of each text its first 1, 2, 3… tokens, each once."""
+    made = [prefix(t, size) for t in texts for size in PREFIXES if size < len(t)]
+    return tuple({(t.tokens, t.words): t for t in made}.values())
 
-    An exception of the lifter itself is status "failed", with the reason "internal error in …".
+
+def differs_on(source: str, program: Program, texts: Sequence[Text], causal: bool, sandbox: Sandbox) -> tuple[float, Text] | None:
+    """The largest difference beyond TOLERANCE and its text. Texts on which the original fails have no pattern to compare with."""
+    if not texts:
+        return None
+    result = sandbox.run(source, texts, causal=causal)
+    if not result.ok:
+        if len(texts) == 1 or result.outcome not in ("error", "invalid"):
+            return None
+        half = len(texts) // 2
+        parts = [differs_on(source, program, part, causal, sandbox) for part in (texts[:half], texts[half:])]
+        return max((p for p in parts if p is not None), key=lambda p: p[0], default=None)
+    worst: tuple[float, Text] | None = None
+    for pattern, text, matrix in zip(evaluate(program, Batch(texts, causal)), texts, result.matrices, strict=True):
+        n = len(text)
+        difference = float(abs(pattern[:n, :n] - matrix).max())
+        if not difference <= (TOLERANCE if worst is None else worst[0]):
+            worst = difference, text
+    return worst
+
+
+def lift_and_validate(
+    source: str,
+    texts: Sequence[Text],
+    causal: bool,
+    sandbox: Sandbox | None,
+    *,
+    odd: Sequence[Text] = (),
+    timed: bool = True,
+) -> LiftRecord:
+    """Lifts a source to its canonical form and proves it on up to five of the texts, on their first few tokens, and on odd texts.
+
+    On the five the original must run; on the others it may fail. Without a sandbox the proof is left out. An exception of the
+    lifter itself is status "failed", with the reason "internal error in …".
 
     timed: also measure `seconds_dsl`, which takes some evaluations of the program on many texts.
     """
@@ -142,6 +176,11 @@ def lift_and_validate(
         return LiftRecord("lifted", program, lifted.name)
     chosen = validation_texts(texts)
     found = validate(source, program, chosen, causal, sandbox)
+    if found.status == "lifted":
+        worse = differs_on(source, program, (*prefixes(chosen), *odd), causal, sandbox)
+        if worse is not None:
+            reason = f"weights differ by {worse[0]:.2g} on {worse[1].text[:60]!r}"
+            found = Validation("differs", worse[0], found.seconds_python, reason)
     return LiftRecord(
         found.status,
         program,

@@ -14,6 +14,8 @@ from harness.errors import UserError
 
 if TYPE_CHECKING:
     from dsl.text import Text
+    from harness.annotate import Annotator
+    from harness.targets import Target
 
 Source = tuple[str, str | None, str]  # name, content, and the reason why there is none
 
@@ -44,6 +46,19 @@ def sources(args: Namespace) -> list[Source]:
 
 def texts(args: Namespace) -> tuple[tuple[Text, ...], bool]:
     """The texts as the target reads them, and whether the target is causal."""
+    prepared, target, _ = _prepared(args)
+    return prepared, target.causal
+
+
+def texts_and_odd(args: Namespace) -> tuple[tuple[Text, ...], bool, tuple[Text, ...]]:
+    """The same, and texts of other kinds, however short."""
+    from harness.odd import odd_texts
+
+    prepared, target, annotator = _prepared(args)
+    return prepared, target.causal, odd_texts(target, args.max_tokens, annotator)
+
+
+def _prepared(args: Namespace) -> tuple[tuple[Text, ...], Target, Annotator | None]:
     from harness.annotate import load_annotator
     from harness.targets import load_target, prepare
     from harness.texts import load_all
@@ -54,4 +69,4 @@ def texts(args: Namespace) -> tuple[tuple[Text, ...], bool]:
     prepared, notes = prepare(target, raw, args.max_tokens, annotator)
     for line in notes:
         output.note(line)
-    return prepared, target.causal
+    return prepared, target, annotator

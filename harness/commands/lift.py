@@ -44,14 +44,14 @@ def _validated(sources: list[_programs.Source], args: Namespace) -> list[dict[st
     from sandbox import Sandbox
     from search.validate import lift_and_validate
 
-    texts, causal = _programs.texts(args)
+    texts, causal, odd = _programs.texts_and_odd(args)
     records = []
     with Sandbox() as jail, output.progress("lifting", len(sources)) as update:
         for i, (name, source, reason) in enumerate(sources):
             if source is None:
                 records.append(_missing(name, reason))
             else:
-                records.append(_record(name, lift_and_validate(source, texts, causal, jail)))
+                records.append(_record(name, lift_and_validate(source, texts, causal, jail, odd=odd)))
             update(i + 1, Path(name).name)
     return records
 

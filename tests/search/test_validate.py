@@ -8,10 +8,11 @@ import pytest
 
 from dsl.lift import lift
 from dsl.parser import parse
-from dsl.text import Text
+from dsl.text import Text, prefix
 from sandbox import Sandbox
-from search.validate import lift_and_validate, validate, validation_texts
+from search.validate import differs_on, lift_and_validate, prefixes, validate, validation_texts
 from tests.dsl.lift_cases import CASES
+from tests.dsl.test_lift import SENTENCES, annotated
 from tests.spelling import spelled
 
 TEXTS = [
@@ -90,3 +91,32 @@ def test_an_internal_error_is_raised_by_the_lifter_and_reported_as_one(monkeypat
     assert found.status == "failed" and found.program is None
     assert found.reason.startswith("internal error in search/test_validate.py:") and "please report" in found.reason
     assert lift_and_validate("x = 1\n", TEXTS, True, None).status == "refused"
+
+
+def test_prefixes_are_texts_of_their_own() -> None:
+    text = annotated(SENTENCES[0])
+    for size in (1, 2, 5, 9, len(text)):
+        cut = prefix(text, size)
+        assert len(cut) == size and cut.tokens == text.tokens[:size] and text.text.startswith(cut.text)
+        assert all(0 <= w.head < len(cut.words) for w in cut.words)
+        assert all(set(of) <= set(range(len(cut.words))) for of in cut.alignment)
+        assert (cut.similarity == text.similarity[:size, :size]).all()
+    assert [len(t) for t in prefixes([text])] == [1, 2, 3, 5, 9, 20]
+
+
+def test_a_program_that_differs_on_the_first_few_tokens_alone_is_found(sandbox: Sandbox) -> None:
+    source = CASES["previous"][1]
+    assert differs_on(source, lift(source).program, prefixes(TEXTS), True, sandbox) is None
+    program = parse(str(lift(source).program) + "\nwhen n == 3 set 1")
+    assert validate(source, program, TEXTS[2:], True, sandbox).status == "lifted"
+    found = differs_on(source, program, prefixes(TEXTS[2:]), True, sandbox)
+    assert found is not None and len(found[1]) == 3
+
+
+def test_texts_on_which_the_original_fails_are_left_out(sandbox: Sandbox) -> None:
+    failing = CASES["previous"][1].replace("out[0, 0] = 1", "out[0, 0] = tokens.index('▁the') > 0")
+    program = lift(failing).program
+    assert differs_on(failing, program, TEXTS, True, sandbox) is None
+    worse = parse("when dist == 2 set 1")
+    assert differs_on(failing, worse, TEXTS, True, sandbox) is not None
+    assert differs_on(failing, worse, TEXTS[:1], True, sandbox) is None
