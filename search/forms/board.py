@@ -1,0 +1,124 @@
+"""What the search over forms knows of a problem: packed cells, conditions as masks, features as tables, guards as lists of cells."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import numpy as np
+
+from dsl import parse_expression
+from dsl.evaluator import value
+from dsl.nodes import Expr, free_names
+from search.forms.kernels import select
+from search.forms.shapes import Feature
+from search.problem import Problem
+
+KEPT_CELLS = 60_000_000  # of guards, as lists of int32
+LEVELS = 255  # to which similarities are rounded while constants are fitted
+
+
+def features(causal: bool) -> tuple[Feature, ...]:
+    """What a rule's value may depend on beside the query's class, the power fitted."""
+    dist, more = ("dist", 0) if causal else ("abs(dist)", 3)
+    decays = [Feature(f"power {b}", f"({dist} + {b}) ** {{}}", 8 + more) for b in (0.5, 1, 2, 4)]
+    return (
+        Feature("decay", f"[] ** {dist}", 3 + more),
+        *decays,
+        Feature("similarity", "[] ** similarity(q, k)", 8),
+        Feature("similarity before", "[] ** similarity(q, k - 1)", 10),
+        Feature("key", "(k + 1) ** {}", 8),
+        Feature("query", "(q + 1) ** {}", 8),
+    )
+
+
+class Board:
+    """A problem's cells with everything that is the same for all heads."""
+
+    def __init__(self, problem: Problem, weights: np.ndarray | None = None) -> None:
+        self.problem = problem
+        self.q, self.k, self.rows, self.texts = problem.q, problem.k, problem.rows, problem.texts
+        known = getattr(problem, "weights", None) if weights is None else weights
+        self.omega = np.full(len(problem), 1 / len(problem)) if known is None else np.asarray(known, np.float64)
+        self.features = features(problem.causal)
+        self._tables()
+        self._masks: dict[Expr, tuple[str, np.ndarray]] = {}
+        self._cells: OrderedDict[tuple[Expr, ...], tuple[np.ndarray, np.ndarray]] = OrderedDict()
+        self._kept = 0
+        self._buffer = np.empty(len(self.q), np.int32)
+        self._target: tuple[int, np.ndarray] | None = None
+
+    def target(self, head: int) -> np.ndarray:
+        """(C) float32: the attention of a head."""
+        if self._target is None or self._target[0] != head:
+            self._target = (head, self.problem.target([head])[0])
+        return self._target[1]
+
+    def _tables(self) -> None:
+        position = self.problem.position
+        longest = int(position.max()) + 1
+        dist = np.abs(position[self.q] - position[self.k]).astype(np.int16)
+        size = max(longest, LEVELS + 1)
+        self.table = np.zeros((len(self.features), size), np.float32)
+        self.index = np.zeros((len(self.features), len(self.q)), np.int16)
+        at = np.arange(size)
+        for f, feature in enumerate(self.features):
+            if feature.name == "decay":
+                self.table[f], self.index[f] = at, dist
+            elif feature.name.startswith("power"):
+                self.table[f], self.index[f] = np.log(at + float(feature.name.split()[1])), dist
+            elif feature.name in ("key", "query"):
+                self.table[f] = np.log1p(at)
+                self.index[f] = position[self.k if feature.name == "key" else self.q]
+            else:
+                text = "similarity(q, k)" if feature.name == "similarity" else "similarity(q, k - 1)"
+                found = self.problem.pack(value(parse_expression(text), self.problem.batch))
+                self.table[f] = np.clip(at / LEVELS * 2 - 1, -1, 1)
+                self.index[f] = np.round((np.nan_to_num(found) + 1) / 2 * LEVELS)
+
+    def mask(self, condition: Expr) -> tuple[str, np.ndarray]:
+        """("q", (N) uint8), ("k", (N) uint8) or ("qk", (C) uint8): where a condition holds, by what it depends on."""
+        known = self._masks.get(condition)
+        if known is None:
+            names = free_names(condition) & {"q", "k"}
+            found = value(condition, self.problem.batch)
+            size = self.problem.batch.size
+            if names == {"k"}:
+                known = ("k", self.problem.pack_rows(found).astype(np.uint8))
+            elif names == {"q"}:
+                rows = np.broadcast_to(found, (len(self.problem), size, 1))[:, :, 0]
+                known = ("q", rows[self.problem.batch.valid].astype(np.uint8))
+            else:
+                known = ("qk", self.problem.pack(found).astype(np.uint8))
+            self._masks[condition] = known
+        return known
+
+    def cells(self, guard: tuple[Expr, ...]) -> tuple[np.ndarray, np.ndarray]:
+        """The cells where all conditions hold, ascending (int32), and where each text's begin (T + 1)."""
+        known = self._cells.get(guard)
+        if known is not None:
+            self._cells.move_to_end(guard)
+            return known
+        none = np.zeros(0, np.uint8)
+        sides = {"q": none, "k": none, "qk": none}
+        for condition in guard:
+            kind, mask = self.mask(condition)
+            sides[kind] = mask if not len(sides[kind]) else sides[kind] & mask
+        count = select(sides["q"], sides["k"], sides["qk"], np.zeros(0, np.int32), self.q, self.k, self._buffer)
+        found = self._buffer[:count].copy()
+        starts = np.searchsorted(found, self.rows[self.texts])
+        self._cells[guard] = (found, starts)
+        self._kept += count
+        while self._kept > KEPT_CELLS and len(self._cells) > 1:
+            _, (old, _) = self._cells.popitem(last=False)
+            self._kept -= len(old)
+        return found, starts
+
+    def steps(self, conditions: Sequence[Expr]) -> np.ndarray:
+        """(N) uint8: the first of the conditions on the query that holds in each row, their number where none does."""
+        found = np.full(len(self.problem.position), len(conditions), np.uint8)
+        for i in range(len(conditions) - 1, -1, -1):
+            kind, mask = self.mask(conditions[i])
+            assert kind == "q"
+            found[mask > 0] = i
+        return found

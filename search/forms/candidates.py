@@ -1,0 +1,135 @@
+"""Which conditions a rule may be guarded by, and which conjunctions of them look best for a head, all scored at once.
+
+A guard is a conjunction of at most one relation of query and key, one condition on the query and one on the key. For every such
+triple the attention A and the program's mass P on its cells and the slope of the IoU follow from matrix products per text.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from dsl.nodes import Expr
+from search.forms.board import Board
+from search.forms.shapes import tokens
+
+PRIOR = 2.0  # rows' worth of mass below which a slope counts less
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Conditions on the query, on the key, and relations of the two."""
+
+    query: tuple[Expr, ...]
+    key: tuple[Expr, ...]
+    relation: tuple[Expr, ...]
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Of every triple (relation, query, key), index 0 standing for no condition: attention, program's mass, slopes, rows."""
+
+    attention: np.ndarray
+    mass: np.ndarray
+    slope: np.ndarray  # of the IoU with respect to the logarithm of a factor on the cells
+    lift: np.ndarray  # with respect to a constant added to the cells, in units of the row's sum
+
+
+class Candidates:
+    """The vocabulary on a board, its masks as matrices (text, condition, position)."""
+
+    def __init__(self, board: Board, vocabulary: Vocabulary) -> None:
+        self.board = board
+        problem = board.problem
+        self.valid = problem.batch.valid
+        self.size = problem.batch.size
+        self.query = [g for g in vocabulary.query if self._telling(g)]
+        self.key = [g for g in vocabulary.key if self._telling(g)]
+        self.relation = [g for g in vocabulary.relation if self._telling(g)]
+        self.q = np.concatenate([np.ones((len(problem), 1, self.size), np.float32), self._rows(self.query)], 1)  # (T, Q + 1, N)
+        keys = np.concatenate([np.ones((len(problem), 1, self.size), np.float32), self._rows(self.key)], 1)
+        self.k = np.ascontiguousarray(keys.transpose(1, 0, 2).reshape(keys.shape[1], -1).T)  # (T N, K + 1)
+        text = np.repeat(np.arange(len(problem)), np.diff(problem.texts))
+        self.place = (text[board.q].astype(np.int64) * self.size + problem.position[board.q]) * self.size + problem.position[board.k]
+        self.cost = self._cost()
+        self.omega = np.repeat(board.omega, np.diff(problem.texts)).astype(np.float32)  # (N) weight of each row's text
+        self.telling = np.stack([self._count(mask) for mask in self._relations()])
+
+    def _telling(self, guard: Expr) -> bool:
+        _, mask = self.board.mask(guard)
+        return 0 < int(mask.sum()) < len(mask)
+
+    def _rows(self, guards: list[Expr]) -> np.ndarray:
+        found = np.zeros((len(self.valid), len(guards), self.size), np.float32)
+        for i, guard in enumerate(guards):
+            found[:, i][self.valid] = self.board.mask(guard)[1]
+        return found
+
+    def _relations(self):  # type: ignore[no-untyped-def]
+        yield None
+        for guard in self.relation:
+            yield self.board.mask(guard)[1]
+
+    def _cost(self) -> np.ndarray:
+        """(R + 1, Q + 1, K + 1): tokens of `when` with the guard."""
+        r, q, k = (np.array([0, *(tokens(g) + 1 for g in side)]) for side in (self.relation, self.query, self.key))
+        return r[:, None, None] + q[:, None] + k  # `when` and the words `and` between: one for each part
+
+    def _padded(self, values: np.ndarray) -> np.ndarray:
+        full = np.zeros(len(self.valid) * self.size * self.size, np.float32)
+        full[self.place] = values
+        return full.reshape(len(self.valid), self.size, self.size)
+
+    def _products(self, values: np.ndarray) -> np.ndarray:
+        """(Q + 1, K + 1): sums of padded cells (T, N, N) over every pair of conditions."""
+        left = np.matmul(self.q, values)  # (T, Q + 1, N)
+        return left.transpose(1, 0, 2).reshape(left.shape[1], -1) @ self.k
+
+    def _count(self, mask: np.ndarray | None) -> np.ndarray:
+        return self._products(self._padded(np.ones(len(self.board.q), np.float32) if mask is None else mask))
+
+    def sums(self, target: np.ndarray, W: np.ndarray, G: np.ndarray, P: np.ndarray) -> Sums:
+        board = self.board
+        row = np.add.reduceat(W, board.rows[:-1])
+        given = (
+            target * self.omega[board.q],
+            P * self.omega[board.q],
+            G * W,
+            G * row[board.q],
+        )
+        found = np.zeros((4, len(self.relation) + 1, self.q.shape[1], self.k.shape[1]), np.float32)
+        for i, values in enumerate(given):
+            for r, mask in enumerate(self._relations()):
+                found[i, r] = self._products(self._padded(values if mask is None else values * mask))
+        return Sums(*found)
+
+    def ranked(self, sums: Sums, most: int, limit: int) -> list[tuple[int, int, int]]:
+        """The most promising triples by several rankings, each with and without regard to length; at most `limit` tokens."""
+        rows = float(self.omega.sum())
+        a, p = np.clip(sums.attention / rows, 1e-7, 1 - 1e-7), np.clip(sums.mass / rows, 1e-7, 1 - 1e-7)
+        kl = a * np.log(a / p) + (1 - a) * np.log((1 - a) / (1 - p))
+        drift = sums.slope**2 / (np.maximum(sums.mass, 0) / rows + 0.002)
+        lift = np.maximum(sums.lift, 0) / np.sqrt(np.maximum(self.telling, 1))
+        allowed = (self.telling > 8) & (self.cost <= limit)
+        allowed[0, 0, 0] = False
+        order: dict[int, None] = {}
+        for worth in (kl, drift, np.abs(sums.slope), lift):
+            worth = np.where(allowed, worth, 0)
+            for ranking in (worth, worth / (self.cost + 3)):
+                flat = ranking.ravel()
+                top = np.argpartition(-flat, most)[:most]
+                for i in top[np.argsort(-flat[top], kind="stable")]:
+                    order[int(i)] = None
+        return [tuple(int(x) for x in np.unravel_index(i, self.cost.shape)) for i in order]  # type: ignore[misc]
+
+    def guard(self, triple: tuple[int, int, int]) -> tuple[Expr, ...]:
+        r, q, k = triple
+        parts = []
+        if r:
+            parts.append(self.relation[r - 1])
+        if q:
+            parts.append(self.query[q - 1])
+        if k:
+            parts.append(self.key[k - 1])
+        return tuple(parts)

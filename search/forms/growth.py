@@ -1,0 +1,349 @@
+"""Grows programs for one head: rules of all forms compete by gain per token of text; what no longer pays is taken back.
+
+Moves: a new rule (scale, add, set or share, its guard out of all conjunctions), another operation for a rule, a constant of its own
+for a class of queries, a value that depends on distance, similarity or position, a rule or a part of it left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from dsl.nodes import Expr
+from search.forms import kernels
+from search.forms.board import Board
+from search.forms.candidates import Candidates
+from search.forms.fitting import Fit, fitted, score
+from search.forms.shapes import RuleShape, Shape, rule_size, size, tokens
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much work goes into one head."""
+
+    price: float = 0.0005  # IoU that a token must be worth
+    last_price: float = 0.0001  # the same for what comes after the shown program
+    most: int = 180  # tokens of the longest program
+    candidates: int = 10  # per ranking
+    steps: int = 25  # gradient steps after a move
+    last_steps: int = 60
+    wide: int = 5  # finalists whose constants are fitted before one is chosen
+
+
+@dataclass(frozen=True)
+class Found:
+    shape: Shape
+    iou: float
+    size: int
+
+
+@dataclass
+class Growth:
+    """The state of one head's search; `board` is small (moves are chosen on it), `whole` has all texts (constants are fitted on it)."""
+
+    candidates: Candidates
+    head: int
+    effort: Effort
+    whole: Board | None = None
+    evaluations: int = 0
+    shape: Shape = field(init=False)
+    iou: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.board = self.candidates.board
+        self.target = self.board.target(self.head)
+        c = len(self.board.q)
+        self.out = tuple(np.empty(c, np.float32) for _ in range(3))
+        self.total = np.empty(len(self.board.rows) - 1, np.float32)
+        self.common = np.empty_like(self.total)
+        starts = self.board.rows[self.board.texts[:-1]]
+        self.target_mass = np.add.reduceat(self.target, starts)
+
+    # the state
+
+    def settle(self, shape: Shape, steps: int) -> tuple[float, Shape]:
+        self.evaluations += steps + 1
+        return fitted(self.board, shape, self.target, steps)
+
+    def worth(self, iou: float, shape: Shape, price: float) -> float:
+        return iou - price * size(shape)
+
+    def take(self, iou: float, shape: Shape) -> None:
+        self.iou, self.shape = iou, shape
+
+    # moves
+
+    def observe(self) -> None:
+        """Weights, slopes and pattern of the present shape."""
+        fit = Fit(self.board, self.shape.rules)
+        fit.run(self.target, fit._theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
+        kernels.rowwise(self.target, self.out[0], self.board.q, self.board.rows, self.total, self.common)
+
+    def additions(self, limit: int) -> Iterator[tuple[float, RuleShape, float]]:
+        """(IoU, rule, its constant) of promising new rules, constants by line search."""
+        W, G, P = self.out
+        self.observe()
+        sums = self.candidates.sums(self.target, W, G, P)
+        mean = float(self.total.mean())
+        starts = self.board.rows[self.board.texts[:-1]]
+        mass = self.target_mass + np.add.reduceat(P, starts)
+        for triple in self.candidates.ranked(sums, self.effort.candidates, limit):
+            a, p = float(sums.attention[triple]), float(sums.mass[triple])
+            guard = self.candidates.guard(triple)
+            cells, _ = self.board.cells(guard)
+            rows = np.unique(self.board.q[cells])
+            weight = max(float(self.candidates.omega[rows].sum()), 1e-9)
+            share_a, share_p = min(max(a / weight, 1e-4), 0.995), min(max(p / weight, 1e-4), 0.995)
+            odds = share_a / (1 - share_a) / (share_p / (1 - share_p))
+            options: list[tuple[int, list[float]]] = [(kernels.SCALE, [min(max(odds * f, 0.01), 300) for f in (0.5, 1.0, 2.0)] + ([0.5] if odds < 1 else [2.0]))]
+            if a > p:
+                per_row = len(cells) / max(1, len(rows))
+                more = mean * max(share_a - share_p, 0.005) / max(1 - share_a, 0.05) / per_row
+                options.append((kernels.ADD, [more * f for f in (0.3, 1.0, 3.0)]))
+            if len(rows) > 20 and share_a > 0.03:
+                options.append((kernels.SHARE, [share_a, min(0.98, share_a * 1.3)]))
+            for op, constants in options:
+                result = np.empty(len(constants))
+                values = np.array(constants, np.float32)
+                kernels.trial(op, cells, 0, values, self.target, W, self.total, self.common, mass, self.board.omega, self.board.q, self.board.rows, self.board.texts, result)
+                self.evaluations += len(constants)
+                best = int(result.argmax())
+                constant = float(values[best])
+                theta = math.log(constant / (1 - constant)) if op == kernels.SHARE else math.log(constant)
+                yield float(result[best]), RuleShape(kernels.OPERATIONS[op], guard), theta
+
+    def grow(self, price: float, limit: int) -> bool:
+        """Adds the rule that is worth most after its constants are fitted, if one is."""
+        room = limit - size(self.shape)
+        found = [(v - price * rule_size(r), r, t) for v, r, t in self.additions(room - 2) if rule_size(r) <= room]
+        found.sort(key=lambda x: -x[0])
+        best: tuple[float, float, Shape] | None = None
+        seen: set[tuple[Expr, ...]] = set()
+        tried = 0
+        for _, rule, theta in found:
+            if tried == self.effort.wide:
+                break
+            if sum(g == rule.guard for g in seen) >= 1 and tried >= 3:
+                continue
+            seen.add(rule.guard)
+            tried += 1
+            shape = self.shape.with_rule(rule, (theta,))
+            iou, shape = self.settle(shape, self.effort.steps // 2)
+            worth = self.worth(iou, shape, price)
+            if best is None or worth > best[0]:
+                best = (worth, iou, shape)
+        if best is None or best[0] <= self.worth(self.iou, self.shape, price) + 1e-5:
+            return False
+        self.take(*self.settle(best[2], self.effort.steps))
+        return True
+
+    def split(self, price: float, limit: int, most: int = 3) -> bool:
+        """Gives one rule a constant of its own for a class of queries."""
+        room = limit - size(self.shape)
+        fit = Fit(self.board, self.shape.rules)
+        theta, beta = fit._theta(self.shape.theta), np.array(self.shape.beta, float)
+        *_, by_row = fit.run(self.target, theta, beta, slopes=True, rows=True)
+        found: list[tuple[float, int, Expr, float]] = []
+        query = self.candidates.query
+        masks = np.array([self.board.mask(g)[1] for g in query], np.float32)
+        for i, rule in enumerate(self.shape.rules):
+            if len(rule.steps) >= most or any(g in query for g in rule.guard):
+                continue
+            free = fit.steps[i] == len(rule.steps)
+            slope = by_row[i] * free
+            total = masks @ slope
+            rest = slope.sum() - total
+            spread = np.sqrt(masks @ slope**2) + 1e-9
+            for j in np.argsort(-np.abs(total - rest) , kind="stable")[:4].tolist() + np.argsort(-np.abs(total) / spread, kind="stable")[:2].tolist():
+                if tokens(query[j]) + 3 <= room and query[j] not in rule.steps:
+                    found.append((abs(float(total[j])), i, query[j], math.copysign(0.7, total[j])))
+        found.sort(key=lambda x: -x[0])
+        trials = []
+        for _, i, condition, move in dict.fromkeys(found[:16]):
+            rule = self.shape.rules[i]
+            old = self.shape.theta[i]
+            new = RuleShape(rule.op, rule.guard, (*rule.steps, condition), rule.feature)
+            shape = self.shape.changed(i, new, (*old[:-1], old[-1] + move, old[-1]), self.shape.beta[i])
+            trials.append((score(self.board, shape, self.target) - price * size(shape), shape))
+            self.evaluations += 1
+        return self._best_of(trials, price)
+
+    def _best_of(self, trials: list[tuple[float, Shape]], price: float, wide: int = 3) -> bool:
+        trials.sort(key=lambda x: -x[0])
+        best: tuple[float, float, Shape] | None = None
+        for _, shape in trials[:wide]:
+            iou, shape = self.settle(shape, self.effort.steps // 2)
+            worth = self.worth(iou, shape, price)
+            if best is None or worth > best[0]:
+                best = (worth, iou, shape)
+        if best is None or best[0] <= self.worth(self.iou, self.shape, price) + 1e-5:
+            return False
+        self.take(*self.settle(best[2], self.effort.steps))
+        return True
+
+    def bend(self, price: float, limit: int) -> bool:
+        """Lets one rule's value depend on a feature, or on none."""
+        room = limit - size(self.shape)
+        trials = []
+        for i, rule in enumerate(self.shape.rules):
+            if rule.op == "share":
+                continue
+            for f in self.board.features:
+                if rule.feature is not None or f.size + 1 > room:
+                    continue
+                new = RuleShape(rule.op, rule.guard, rule.steps, f)
+                for b in ((-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0)):
+                    shape = self.shape.changed(i, new, self.shape.theta[i], b)
+                    trials.append((score(self.board, shape, self.target) - price * size(shape), shape))
+                    self.evaluations += 1
+        return self._best_of(trials, price)
+
+    def swap(self, price: float, only: Sequence[int] | None = None) -> bool:
+        """Tries other operations for rules."""
+        trials = []
+        for i, rule in enumerate(self.shape.rules):
+            if i == 0 or (only is not None and i not in only):
+                continue
+            for op in kernels.OPERATIONS:
+                if op == rule.op or (op == "share" and rule.feature is not None):
+                    continue
+                theta = self._converted(i, op)
+                new = RuleShape(op, rule.guard, rule.steps, rule.feature)
+                trials.append((0.0, self.shape.changed(i, new, theta, self.shape.beta[i])))
+        found = []
+        for _, shape in trials:
+            iou, shape = self.settle(shape, 6)
+            found.append((self.worth(iou, shape, price), shape))
+        return self._best_of(found, price)
+
+    def _converted(self, i: int, op: str) -> tuple[float, ...]:
+        """Constants for another operation of a rule, from the mass it now has."""
+        cells, _ = self.board.cells(self.shape.rules[i].guard)
+        rows = np.unique(self.board.q[cells])
+        inside = float(self.target[cells].sum()) / max(1, len(rows))
+        inside = min(max(inside, 1e-3), 0.99)
+        count = len(self.shape.theta[i])
+        if op == "share":
+            return (math.log(inside / (1 - inside)),) * count
+        mean = float(self.total[rows].mean()) if len(rows) else 1.0
+        if op in ("add", "set"):
+            return (math.log(max(mean, 1e-9) * inside / max(len(cells) / max(1, len(rows)), 1)),) * count
+        return (0.5,) * count
+
+    def prune(self, price: float) -> bool:
+        """Leaves out what costs less than its tokens: a rule, a step, a feature, a part of a guard."""
+        here = self.worth(self.iou, self.shape, price)
+        trials: list[tuple[float, Shape]] = []
+        for less in self._less():
+            self.evaluations += 1
+            trials.append((score(self.board, less, self.target) - price * size(less), less))
+        trials.sort(key=lambda x: -x[0])
+        for worth, less in trials[:4]:
+            if worth < here - 0.02:
+                break
+            iou, less = self.settle(less, self.effort.steps // 2)
+            if self.worth(iou, less, price) >= here:
+                self.take(*self.settle(less, self.effort.steps // 2))
+                return True
+        return False
+
+    def reconsider(self, price: float, limit: int) -> None:
+        """Takes each rule out once and lets the best one in its place."""
+        for guard in [r.guard for r in self.shape.rules[1:]]:
+            at = next((i for i, r in enumerate(self.shape.rules) if i and r.guard == guard), None)
+            if at is None:
+                continue
+            before = (self.iou, self.shape)
+            self.take(*self.settle(self.shape.without(at), 8))
+            self.grow(price, limit)
+            if self.worth(self.iou, self.shape, price) <= self.worth(*before, price) + 1e-5:
+                self.take(*before)
+
+    def _less(self) -> Iterator[Shape]:
+        s = self.shape
+        for i, rule in enumerate(s.rules):
+            if i > 0 or len(s.rules) > 1 and s.rules[1].op in ("add", "set"):
+                yield s.without(i)
+            for j in range(len(rule.guard)):
+                if len(rule.guard) > 1:
+                    new = RuleShape(rule.op, rule.guard[:j] + rule.guard[j + 1 :], rule.steps, rule.feature)
+                    yield s.changed(i, new, s.theta[i], s.beta[i])
+            for j in range(len(rule.steps)):
+                new = RuleShape(rule.op, rule.guard, rule.steps[:j] + rule.steps[j + 1 :], rule.feature)
+                yield s.changed(i, new, s.theta[i][:j] + s.theta[i][j + 1 :], s.beta[i])
+            if rule.feature is not None:
+                yield s.changed(i, RuleShape(rule.op, rule.guard, rule.steps), s.theta[i])
+
+
+def bases(board: Board, start: Expr) -> Iterator[Shape]:
+    """Where every search begins: a decay, a power, a uniform row; beside it the start of the text."""
+    by_name = {f.name: f for f in board.features}
+    none = RuleShape("add")
+    firsts = [
+        (none, 0.0),
+        (RuleShape("add", (), (), by_name["decay"]), -0.1),
+        (RuleShape("add", (), (), by_name["power 1"]), -1.0),
+        (RuleShape("add", (), (), by_name["power 2"]), -1.5),
+    ]
+    for rule, beta in firsts:
+        yield Shape((rule,), ((0.0,),), (beta,))
+        for op, theta in (("add", 1.0), ("share", 0.0)):
+            yield Shape((rule, RuleShape(op, (start,))), ((0.0,), (theta,)), (beta, 0.0))
+
+
+def begin(growth: Growth, starts: Sequence[Shape]) -> None:
+    """Takes the start that is worth most after its constants are fitted."""
+    options = []
+    for shape in starts:
+        iou, shape = growth.settle(shape, growth.effort.steps)
+        options.append((growth.worth(iou, shape, growth.effort.price), iou, shape))
+    _, iou, shape = max(options, key=lambda x: x[0])
+    growth.take(iou, shape)
+
+
+def nearest(growth: Growth, shapes: Sequence[Shape], most: int) -> list[Shape]:
+    """Of other heads' shapes, those that fit this head best as they are."""
+    scores = [score(growth.board, s, growth.target) for s in shapes]
+    growth.evaluations += len(shapes)
+    return [shapes[i] for i in np.argsort(-np.array(scores), kind="stable")[:most]]
+
+
+def grown(growth: Growth, stages: Sequence[tuple[float, int]], thorough: bool = True) -> list[Found]:
+    """Programs from short to long, each better on the board than all shorter ones. stages: (price of a token, most tokens)."""
+    front: dict[int, Found] = {}
+
+    def note() -> None:
+        s = size(growth.shape)
+        if s not in front or front[s].iou < growth.iou:
+            front[s] = Found(growth.shape, growth.iou, s)
+
+    note()
+    for price, limit in stages:
+        for _ in range(40):
+            changed = growth.grow(price, limit)
+            note()
+            if changed and growth.swap(price, [len(growth.shape.rules) - 1]):
+                note()
+            moved = growth.split(price, limit)
+            if len(growth.shape.rules) % 2 == 0 or not changed:
+                moved |= growth.bend(price, limit)
+            note()
+            while growth.prune(price):
+                note()
+            if not changed and not moved:
+                break
+        if thorough and price == stages[0][0]:
+            if growth.swap(price):
+                note()
+            growth.reconsider(price, limit)
+            note()
+            while growth.prune(price):
+                note()
+    best: list[Found] = []
+    for s in sorted(front):
+        if not best or front[s].iou > best[-1].iou:
+            best.append(front[s])
+    return best
