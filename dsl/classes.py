@@ -137,11 +137,9 @@ def closing_bracket(token: str) -> bool:
 
 
 def sentence_end(text: Text, i: int) -> bool:
-    """A mark of the end, and not within a number, a name or a path: nothing follows, or a new word or line."""
+    """A full stop, an exclamation or question mark, whatever closes with it; told without what follows, as a causal model tells it."""
     mark = text.tokens[i].strip().rstrip(CLOSERS)
-    if mark[-1:] not in (".", "!", "?", "…") or any(c.isdigit() for c in mark):
-        return False
-    return i + 1 >= len(text) or text.word_start[i + 1] or text.tokens[i + 1].strip() == ""
+    return mark[-1:] in (".", "!", "?", "…") and not any(c.isalnum() for c in mark)
 
 
 def opening_quote(text: Text, i: int) -> bool:

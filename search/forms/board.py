@@ -33,31 +33,44 @@ def features(causal: bool) -> tuple[Feature, ...]:
 
 
 class Board:
-    """A problem's cells with everything that is the same for all heads."""
+    """A problem's cells, or those of every n-th query, with everything that is the same for all heads.
 
-    def __init__(self, problem: Problem, weights: np.ndarray | None = None) -> None:
+    Rows of attention do not depend on each other, so a sample of them from many texts says more than all rows of a few. R rows, C
+    cells: q (C) counts rows of the sample, k (C) positions through all texts, row_position (R) the position of each row.
+    """
+
+    def __init__(self, problem: Problem, every: int = 1) -> None:
         self.problem = problem
-        self.q, self.k, self.rows, self.texts = problem.q, problem.k, problem.rows, problem.texts
-        known = getattr(problem, "weights", None) if weights is None else weights
-        self.omega = np.full(len(problem), 1 / len(problem)) if known is None else np.asarray(known, np.float64)
+        lengths = np.diff(problem.texts)
+        chosen = np.concatenate([(np.arange(n) + t) % every == 0 for t, n in enumerate(lengths)])
+        for t, n in enumerate(lengths):  # a text has a row at least
+            if not chosen[problem.texts[t] : problem.texts[t] + n].any():
+                chosen[problem.texts[t] + n - 1] = True
+        self.row_position = np.flatnonzero(chosen)  # (R)
+        number = np.cumsum(chosen) - 1
+        self.source = np.flatnonzero(chosen[problem.q])  # (C) of the problem's cells
+        self.q = number[problem.q[self.source]].astype(np.int32)
+        self.k = problem.k[self.source]
+        counts = np.bincount(self.q, minlength=len(self.row_position))
+        self.rows = np.concatenate([[0], np.cumsum(counts)])  # (R + 1)
+        self.texts = np.concatenate([[0], np.cumsum(np.add.reduceat(chosen, problem.texts[:-1]))])  # (T + 1) in rows
+        self.omega = np.asarray(problem.weights, np.float64)
         self.features = features(problem.causal)
         self._tables()
         self._masks: dict[Expr, tuple[str, np.ndarray]] = {}
         self._cells: OrderedDict[tuple[Expr, ...], tuple[np.ndarray, np.ndarray]] = OrderedDict()
         self._kept = 0
         self._buffer = np.empty(len(self.q), np.int32)
-        self._target: tuple[int, np.ndarray] | None = None
 
-    def target(self, head: int) -> np.ndarray:
-        """(C) float32: the attention of a head."""
-        if self._target is None or self._target[0] != head:
-            self._target = (head, self.problem.target([head])[0])
-        return self._target[1]
+    def target(self, heads: Sequence[int]) -> np.ndarray:
+        """(H, C) float32: the attention of heads."""
+        return np.ascontiguousarray(self.problem.target(heads)[:, self.source])
 
     def _tables(self) -> None:
         position = self.problem.position
         longest = int(position.max()) + 1
-        dist = np.abs(position[self.q] - position[self.k]).astype(np.int16)
+        at_q, at_k = position[self.row_position][self.q], position[self.k]
+        dist = np.abs(at_q - at_k).astype(np.int16)
         size = max(longest, LEVELS + 1)
         self.table = np.zeros((len(self.features), size), np.float32)
         self.index = np.zeros((len(self.features), len(self.q)), np.int16)
@@ -69,15 +82,15 @@ class Board:
                 self.table[f], self.index[f] = np.log(at + float(feature.name.split()[1])), dist
             elif feature.name in ("key", "query"):
                 self.table[f] = np.log1p(at)
-                self.index[f] = position[self.k if feature.name == "key" else self.q]
+                self.index[f] = at_k if feature.name == "key" else at_q
             else:
                 text = "similarity(q, k)" if feature.name == "similarity" else "similarity(q, k - 1)"
-                found = self.problem.pack(value(parse_expression(text), self.problem.batch))
+                found = self.problem.pack(value(parse_expression(text), self.problem.batch))[self.source]
                 self.table[f] = np.clip(at / LEVELS * 2 - 1, -1, 1)
                 self.index[f] = np.round((np.nan_to_num(found) + 1) / 2 * LEVELS)
 
     def mask(self, condition: Expr) -> tuple[str, np.ndarray]:
-        """("q", (N) uint8), ("k", (N) uint8) or ("qk", (C) uint8): where a condition holds, by what it depends on."""
+        """("q", (R) uint8), ("k", (N) uint8) or ("qk", (C) uint8): where a condition holds, by what it depends on."""
         known = self._masks.get(condition)
         if known is None:
             names = free_names(condition) & {"q", "k"}
@@ -87,9 +100,9 @@ class Board:
                 known = ("k", self.problem.pack_rows(found).astype(np.uint8))
             elif names == {"q"}:
                 rows = np.broadcast_to(found, (len(self.problem), size, 1))[:, :, 0]
-                known = ("q", rows[self.problem.batch.valid].astype(np.uint8))
+                known = ("q", rows[self.problem.batch.valid][self.row_position].astype(np.uint8))
             else:
-                known = ("qk", self.problem.pack(found).astype(np.uint8))
+                known = ("qk", self.problem.pack(found)[self.source].astype(np.uint8))
             self._masks[condition] = known
         return known
 
@@ -115,8 +128,8 @@ class Board:
         return found, starts
 
     def steps(self, conditions: Sequence[Expr]) -> np.ndarray:
-        """(N) uint8: the first of the conditions on the query that holds in each row, their number where none does."""
-        found = np.full(len(self.problem.position), len(conditions), np.uint8)
+        """(R) uint8: the first of the conditions on the query that holds in each row, their number where none does."""
+        found = np.full(len(self.row_position), len(conditions), np.uint8)
         for i in range(len(conditions) - 1, -1, -1):
             kind, mask = self.mask(conditions[i])
             assert kind == "q"

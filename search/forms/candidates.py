@@ -13,17 +13,9 @@ import numpy as np
 from dsl.nodes import Expr
 from search.forms.board import Board
 from search.forms.shapes import tokens
+from search.forms.vocabulary import Vocabulary
 
 PRIOR = 2.0  # rows' worth of mass below which a slope counts less
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """Conditions on the query, on the key, and relations of the two."""
-
-    query: tuple[Expr, ...]
-    key: tuple[Expr, ...]
-    relation: tuple[Expr, ...]
 
 
 @dataclass(frozen=True)
@@ -47,24 +39,28 @@ class Candidates:
         self.query = [g for g in vocabulary.query if self._telling(g)]
         self.key = [g for g in vocabulary.key if self._telling(g)]
         self.relation = [g for g in vocabulary.relation if self._telling(g)]
-        self.q = np.concatenate([np.ones((len(problem), 1, self.size), np.float32), self._rows(self.query)], 1)  # (T, Q + 1, N)
-        keys = np.concatenate([np.ones((len(problem), 1, self.size), np.float32), self._rows(self.key)], 1)
+        counts = np.diff(board.texts)
+        text = np.repeat(np.arange(len(problem)), counts)
+        self.height = int(counts.max())  # rows of a text in the sample
+        self.line = np.arange(len(text)) - board.texts[text]  # (R) number of each row in its text
+        rows = np.zeros((len(problem), len(self.query) + 1, self.height), np.float32)
+        rows[text, 0, self.line] = 1
+        for i, guard in enumerate(self.query):
+            rows[text, i + 1, self.line] = board.mask(guard)[1]
+        self.q = rows  # (T, Q + 1, height)
+        keys = np.ones((len(problem), len(self.key) + 1, self.size), np.float32)
+        for i, guard in enumerate(self.key):
+            keys[:, i + 1][~self.valid] = 0
+            keys[:, i + 1][self.valid] = board.mask(guard)[1]
         self.k = np.ascontiguousarray(keys.transpose(1, 0, 2).reshape(keys.shape[1], -1).T)  # (T N, K + 1)
-        text = np.repeat(np.arange(len(problem)), np.diff(problem.texts))
-        self.place = (text[board.q].astype(np.int64) * self.size + problem.position[board.q]) * self.size + problem.position[board.k]
+        self.place = (text[board.q].astype(np.int64) * self.height + self.line[board.q]) * self.size + problem.position[board.k]
         self.cost = self._cost()
-        self.omega = np.repeat(board.omega, np.diff(problem.texts)).astype(np.float32)  # (N) weight of each row's text
+        self.omega = board.omega[text].astype(np.float32) * np.float32(len(text))  # (R) weight of each row's text, 1 on average
         self.telling = np.stack([self._count(mask) for mask in self._relations()])
 
     def _telling(self, guard: Expr) -> bool:
         _, mask = self.board.mask(guard)
         return 0 < int(mask.sum()) < len(mask)
-
-    def _rows(self, guards: list[Expr]) -> np.ndarray:
-        found = np.zeros((len(self.valid), len(guards), self.size), np.float32)
-        for i, guard in enumerate(guards):
-            found[:, i][self.valid] = self.board.mask(guard)[1]
-        return found
 
     def _relations(self):  # type: ignore[no-untyped-def]
         yield None
@@ -77,12 +73,12 @@ class Candidates:
         return r[:, None, None] + q[:, None] + k  # `when` and the words `and` between: one for each part
 
     def _padded(self, values: np.ndarray) -> np.ndarray:
-        full = np.zeros(len(self.valid) * self.size * self.size, np.float32)
+        full = np.zeros(len(self.valid) * self.height * self.size, np.float32)
         full[self.place] = values
-        return full.reshape(len(self.valid), self.size, self.size)
+        return full.reshape(len(self.valid), self.height, self.size)
 
     def _products(self, values: np.ndarray) -> np.ndarray:
-        """(Q + 1, K + 1): sums of padded cells (T, N, N) over every pair of conditions."""
+        """(Q + 1, K + 1): sums of padded cells (T, height, N) over every pair of conditions."""
         left = np.matmul(self.q, values)  # (T, Q + 1, N)
         return left.transpose(1, 0, 2).reshape(left.shape[1], -1) @ self.k
 

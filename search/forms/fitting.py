@@ -25,6 +25,7 @@ class Fit:
         self.steps = np.array([board.steps(r.steps) for r in rules], np.uint8)
         names = [f.name for f in board.features]
         self.feats = np.array([-1 if r.feature is None else names.index(r.feature.name) for r in rules], np.int64)
+        self.single = np.array([not r.steps for r in rules])
         self.most = max(len(r.steps) for r in rules) + 1
 
     def _theta(self, theta: tuple[tuple[float, ...], ...]) -> np.ndarray:
@@ -42,7 +43,7 @@ class Fit:
         grow = np.zeros((count if rows else 0, len(b.rows) - 1), np.float32)
         W, G, P = out if out is not None else (NOTHING, NOTHING, NOTHING)
         iou, each = kernels.evaluate(
-            target, b.omega, self.ops, self.ptr, self.cells, self.steps, theta, self.feats, beta, b.table, b.index,
+            target.reshape(-1, len(b.q)), b.omega, self.single, self.ops, self.ptr, self.cells, self.steps, theta, self.feats, beta, b.table, b.index,
             b.q, b.rows, b.texts, SMOOTH, gtheta, gbeta, grow, out is not None, W, G, P,
         )  # fmt: skip
         return iou, each, gtheta, gbeta, grow

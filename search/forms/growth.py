@@ -7,7 +7,7 @@ for a class of queries, a value that depends on distance, similarity or position
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,17 +20,20 @@ from search.forms.fitting import Fit, fitted, score
 from search.forms.shapes import RuleShape, Shape, rule_size, size, tokens
 
 
+SHORTEST = 24  # tokens at which a long program is no longer cut back
+
+
 @dataclass(frozen=True)
 class Effort:
     """How much work goes into one head."""
 
-    price: float = 0.0005  # IoU that a token must be worth
-    last_price: float = 0.0001  # the same for what comes after the shown program
-    most: int = 180  # tokens of the longest program
-    candidates: int = 10  # per ranking
-    steps: int = 25  # gradient steps after a move
-    last_steps: int = 60
-    wide: int = 5  # finalists whose constants are fitted before one is chosen
+    price: float = 0.0004  # IoU that a token must be worth in the shown program
+    last_price: float = 0.00008  # the same for what comes after it
+    shown: int = 60  # tokens of the shown program at most
+    most: int = 180  # tokens of the longest program; no longer than `shown`: nothing comes after it
+    candidates: int = 8  # per ranking, tried by line search
+    steps: int = 24  # gradient steps after a move
+    wide: int = 4  # finalists whose constants are fitted before one is chosen
 
 
 @dataclass(frozen=True)
@@ -42,19 +45,20 @@ class Found:
 
 @dataclass
 class Growth:
-    """The state of one head's search; `board` is small (moves are chosen on it), `whole` has all texts (constants are fitted on it)."""
+    """The state of a search for one head, or for one program that several heads share."""
 
     candidates: Candidates
-    head: int
+    heads: Sequence[int]
     effort: Effort
-    whole: Board | None = None
+    budget: float = math.inf  # programs scored at most, checked between moves
     evaluations: int = 0
     shape: Shape = field(init=False)
     iou: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.board = self.candidates.board
-        self.target = self.board.target(self.head)
+        self.targets = self.board.target(self.heads)  # (H, C)
+        self.target = self.targets.mean(0)  # what new rules are chosen by
         c = len(self.board.q)
         self.out = tuple(np.empty(c, np.float32) for _ in range(3))
         self.total = np.empty(len(self.board.rows) - 1, np.float32)
@@ -64,9 +68,12 @@ class Growth:
 
     # the state
 
+    def affordable(self) -> bool:
+        return self.evaluations < self.budget
+
     def settle(self, shape: Shape, steps: int) -> tuple[float, Shape]:
         self.evaluations += steps + 1
-        return fitted(self.board, shape, self.target, steps)
+        return fitted(self.board, shape, self.targets, steps)
 
     def worth(self, iou: float, shape: Shape, price: float) -> float:
         return iou - price * size(shape)
@@ -79,7 +86,7 @@ class Growth:
     def observe(self) -> None:
         """Weights, slopes and pattern of the present shape."""
         fit = Fit(self.board, self.shape.rules)
-        fit.run(self.target, fit._theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
+        fit.run(self.targets, fit._theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
         kernels.rowwise(self.target, self.out[0], self.board.q, self.board.rows, self.total, self.common)
 
     def additions(self, limit: int) -> Iterator[tuple[float, RuleShape, float]]:
@@ -145,7 +152,7 @@ class Growth:
         room = limit - size(self.shape)
         fit = Fit(self.board, self.shape.rules)
         theta, beta = fit._theta(self.shape.theta), np.array(self.shape.beta, float)
-        *_, by_row = fit.run(self.target, theta, beta, slopes=True, rows=True)
+        *_, by_row = fit.run(self.targets, theta, beta, slopes=True, rows=True)
         found: list[tuple[float, int, Expr, float]] = []
         query = self.candidates.query
         masks = np.array([self.board.mask(g)[1] for g in query], np.float32)
@@ -167,7 +174,7 @@ class Growth:
             old = self.shape.theta[i]
             new = RuleShape(rule.op, rule.guard, (*rule.steps, condition), rule.feature)
             shape = self.shape.changed(i, new, (*old[:-1], old[-1] + move, old[-1]), self.shape.beta[i])
-            trials.append((score(self.board, shape, self.target) - price * size(shape), shape))
+            trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))
             self.evaluations += 1
         return self._best_of(trials, price)
 
@@ -184,20 +191,21 @@ class Growth:
         self.take(*self.settle(best[2], self.effort.steps))
         return True
 
-    def bend(self, price: float, limit: int) -> bool:
-        """Lets one rule's value depend on a feature, or on none."""
+    def bend(self, price: float, limit: int, only: Sequence[int]) -> bool:
+        """Lets the value of one of the given rules depend on a feature."""
         room = limit - size(self.shape)
         trials = []
-        for i, rule in enumerate(self.shape.rules):
-            if rule.op == "share":
+        for i in only:
+            rule = self.shape.rules[i]
+            if rule.op == "share" or rule.feature is not None:
                 continue
             for f in self.board.features:
-                if rule.feature is not None or f.size + 1 > room:
+                if f.size + 1 > room:
                     continue
                 new = RuleShape(rule.op, rule.guard, rule.steps, f)
                 for b in ((-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0)):
                     shape = self.shape.changed(i, new, self.shape.theta[i], b)
-                    trials.append((score(self.board, shape, self.target) - price * size(shape), shape))
+                    trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))
                     self.evaluations += 1
         return self._best_of(trials, price)
 
@@ -239,7 +247,7 @@ class Growth:
         trials: list[tuple[float, Shape]] = []
         for less in self._less():
             self.evaluations += 1
-            trials.append((score(self.board, less, self.target) - price * size(less), less))
+            trials.append((score(self.board, less, self.targets) - price * size(less), less))
         trials.sort(key=lambda x: -x[0])
         for worth, less in trials[:4]:
             if worth < here - 0.02:
@@ -253,6 +261,8 @@ class Growth:
     def reconsider(self, price: float, limit: int) -> None:
         """Takes each rule out once and lets the best one in its place."""
         for guard in [r.guard for r in self.shape.rules[1:]]:
+            if not self.affordable():
+                return
             at = next((i for i, r in enumerate(self.shape.rules) if i and r.guard == guard), None)
             if at is None:
                 continue
@@ -261,6 +271,26 @@ class Growth:
             self.grow(price, limit)
             if self.worth(self.iou, self.shape, price) <= self.worth(*before, price) + 1e-5:
                 self.take(*before)
+
+    def shorten(self) -> bool:
+        """Leaves out what costs least for its length, whatever it costs; false where nothing is left to leave out."""
+        trials = []
+        for less in self._less():
+            self.evaluations += 1
+            saved = max(1, size(self.shape) - size(less))
+            trials.append(((self.iou - score(self.board, less, self.targets)) / saved, less))
+        if not trials:
+            return False
+        trials.sort(key=lambda x: x[0])
+        best: tuple[float, float, Shape] | None = None
+        for _, less in trials[:2]:
+            iou, less = self.settle(less, self.effort.steps // 3)
+            worth = (self.iou - iou) / max(1, size(self.shape) - size(less))
+            if best is None or worth < best[0]:
+                best = (worth, iou, less)
+        assert best is not None
+        self.take(best[1], best[2])
+        return True
 
     def _less(self) -> Iterator[Shape]:
         s = self.shape
@@ -306,13 +336,15 @@ def begin(growth: Growth, starts: Sequence[Shape]) -> None:
 
 def nearest(growth: Growth, shapes: Sequence[Shape], most: int) -> list[Shape]:
     """Of other heads' shapes, those that fit this head best as they are."""
-    scores = [score(growth.board, s, growth.target) for s in shapes]
+    scores = [score(growth.board, s, growth.targets) for s in shapes]
     growth.evaluations += len(shapes)
     return [shapes[i] for i in np.argsort(-np.array(scores), kind="stable")[:most]]
 
 
-def grown(growth: Growth, stages: Sequence[tuple[float, int]], thorough: bool = True) -> list[Found]:
-    """Programs from short to long, each better on the board than all shorter ones. stages: (price of a token, most tokens)."""
+def grown(growth: Growth) -> list[Found]:
+    """Programs from short to long, each better on the board than all shorter ones: grown to the shown length and beyond, then cut
+    back rule by rule."""
+    effort = growth.effort
     front: dict[int, Found] = {}
 
     def note() -> None:
@@ -320,30 +352,43 @@ def grown(growth: Growth, stages: Sequence[tuple[float, int]], thorough: bool = 
         if s not in front or front[s].iou < growth.iou:
             front[s] = Found(growth.shape, growth.iou, s)
 
-    note()
-    for price, limit in stages:
-        for _ in range(40):
-            changed = growth.grow(price, limit)
+    def pruned(price: float) -> None:
+        note()
+        while growth.affordable() and growth.prune(price):
             note()
-            if changed and growth.swap(price, [len(growth.shape.rules) - 1]):
-                note()
-            moved = growth.split(price, limit)
-            if len(growth.shape.rules) % 2 == 0 or not changed:
-                moved |= growth.bend(price, limit)
+
+    pruned(effort.price)
+    _extend(growth, effort.price, effort.shown, note, careful=True)
+    if growth.affordable() and growth.swap(effort.price):
+        note()
+    growth.reconsider(effort.price, effort.shown)
+    pruned(effort.price)
+    if effort.most > effort.shown:
+        _extend(growth, effort.last_price, effort.most, note, careful=False)
+        while size(growth.shape) > SHORTEST and growth.affordable() and growth.shorten():
             note()
-            while growth.prune(price):
-                note()
-            if not changed and not moved:
-                break
-        if thorough and price == stages[0][0]:
-            if growth.swap(price):
-                note()
-            growth.reconsider(price, limit)
-            note()
-            while growth.prune(price):
-                note()
     best: list[Found] = []
     for s in sorted(front):
         if not best or front[s].iou > best[-1].iou:
             best.append(front[s])
     return best
+
+
+def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], careful: bool) -> None:
+    """Grows until nothing is worth its tokens. careful: every move is tried after every rule."""
+    while growth.affordable():
+        changed = growth.grow(price, limit)
+        count = len(growth.shape.rules)
+        if changed and careful:
+            growth.swap(price, [count - 1])
+        moved = growth.split(price, limit) if careful or not changed or count % 3 == 0 else False
+        if careful and (not changed or count in (2, 3)):
+            moved |= growth.bend(price, limit, range(count))
+        elif changed:
+            moved |= growth.bend(price, limit, [count - 1])
+        note()
+        if careful or count % 4 == 0:
+            while growth.prune(price):
+                note()
+        if not changed and not moved:
+            return

@@ -21,7 +21,7 @@ SMALL = np.float32(1e-12)
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def _apply(t, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, old, vals, snap, totals, rows, r0, r1):  # type: ignore[no-untyped-def]
+def _apply(t, keep, single, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, old, vals, snap, totals, rows, r0, r1):  # type: ignore[no-untyped-def]
     """Runs the rules on text t; w (cells of the text) ends as the weights. Keeps what the way back needs."""
     w[:] = 0
     for i in range(len(ops)):
@@ -66,14 +66,56 @@ def _apply(t, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, ol
                             w[cells[x] - a0] = v / np.float32(e - j)
                 j = e
             continue
+        keep_old = keep and op == SCALE
+        if f < 0 and single[i]:  # one constant for all cells
+            v = etheta[i, 0]
+            if hi - lo == len(w):
+                if keep_old:
+                    old[i, : hi - lo] = w
+                if op == SCALE:
+                    w *= v
+                elif op == ADD:
+                    w += v
+                else:
+                    w[:] = v
+                continue
+            if keep_old:
+                for j in range(lo, hi):
+                    old[i, j - lo] = w[cells[j] - a0]
+            if op == SCALE:
+                for j in range(lo, hi):
+                    w[cells[j] - a0] *= v
+            elif op == ADD:
+                for j in range(lo, hi):
+                    w[cells[j] - a0] += v
+            else:
+                for j in range(lo, hi):
+                    w[cells[j] - a0] = v
+            continue
+        if f >= 0 and single[i] and hi - lo == len(w):  # a function of all cells
+            factor = powers[i]
+            places = index[f, a0 : a0 + len(w)]
+            value = vals[i, : len(w)]
+            for c in range(len(w)):
+                value[c] = etheta[i, 0] * factor[places[c]]
+            if keep_old:
+                old[i, : len(w)] = w
+            if op == SCALE:
+                w *= value
+            elif op == ADD:
+                w += value
+            else:
+                w[:] = value
+            continue
         for j in range(lo, hi):
             c = cells[j]
             v = etheta[i, steps[i, q[c]]]
             if f >= 0:
                 v *= powers[i, index[f, c]]
             o = w[c - a0]
-            old[i, j - lo] = o
-            vals[i, j - lo] = v
+            if keep:
+                old[i, j - lo] = o
+                vals[i, j - lo] = v
             if op == SCALE:
                 w[c - a0] = o * v
             elif op == ADD:
@@ -83,13 +125,13 @@ def _apply(t, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, ol
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def evaluate(target, omega, ops, ptr, cells, steps, theta, feats, beta, table, index, q, rows, texts, eps, gtheta, gbeta, grow, keep, W, G, P):  # type: ignore[no-untyped-def]
-    """Mean IoU, weighted by omega (T), of a program with one head's target (C), and its derivatives.
+def evaluate(target, omega, single, ops, ptr, cells, steps, theta, feats, beta, table, index, q, rows, texts, eps, gtheta, gbeta, grow, keep, W, G, P):  # type: ignore[no-untyped-def]
+    """Mean IoU, weighted by omega (T), of a program with the attention (H, C) of one or more heads, and its derivatives.
 
     gtheta (rules, steps), gbeta (rules): derivatives, filled if gtheta is not empty. grow (rules, N): derivative of the first
     constant by row, if not empty. keep: also weights W, their derivatives G and the pattern P (C). Returns (mean, IoU per text).
     """
-    count, number = len(ops), len(texts) - 1
+    count, number, heads = len(ops), len(texts) - 1, len(target)
     width, most = 0, 1
     for t in range(number):
         width = max(width, rows[texts[t + 1]] - rows[texts[t]])
@@ -101,9 +143,11 @@ def evaluate(target, omega, ops, ptr, cells, steps, theta, feats, beta, table, i
     for i in range(count):
         shares += ops[i] == SHARE
     snap = np.empty((count if shares else 0, width), np.float32)
-    longest = 0
+    longest = 0  # rows of a text, cells of a row
     for t in range(number):
         longest = max(longest, texts[t + 1] - texts[t])
+    for r in range(len(rows) - 1):
+        longest = max(longest, rows[r + 1] - rows[r])
     totals = np.empty((count if shares else 0, longest), np.float32)
     inner = np.empty(longest, np.float32)
     w_all = np.empty(width, np.float32)
@@ -124,9 +168,7 @@ def evaluate(target, omega, ops, ptr, cells, steps, theta, feats, beta, table, i
         r0, r1 = texts[t], texts[t + 1]
         a0, z0 = rows[r0], rows[r1]
         w, p, g = w_all[: z0 - a0], p_all[: z0 - a0], g_all[: z0 - a0]
-        _apply(t, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, old, vals, snap, totals, rows, r0, r1)
-        common = np.float32(0)
-        mass = np.float32(0)
+        _apply(t, back, single, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, old, vals, snap, totals, rows, r0, r1)
         for r in range(r0, r1):
             a, z = rows[r] - a0, rows[r + 1] - a0
             total = np.float32(0)
@@ -135,24 +177,31 @@ def evaluate(target, omega, ops, ptr, cells, steps, theta, feats, beta, table, i
             scale = np.float32(1) / total if total > 0 else np.float32(0)
             for c in range(a, z):
                 p[c] = w[c] * scale
-                common += min(p[c], target[a0 + c])
-                mass += p[c] + target[a0 + c]
-        union = mass - common
-        ious[t] = common / union
-        result += omega[t] * common / union
+        g[:] = 0
+        for h in range(heads):
+            common = np.float32(0)
+            mass = np.float32(0)
+            for c in range(z0 - a0):
+                common += min(p[c], target[h, a0 + c])
+                mass += p[c] + target[h, a0 + c]
+            union = mass - common
+            ious[t] += common / union / heads
+            if back or keep:
+                up = np.float32(omega[t] / union / heads)
+                down = np.float32(omega[t] * common / union**2 / heads)
+                for c in range(z0 - a0):
+                    d = target[h, a0 + c] - p[c]
+                    below = np.float32(0.5) * (np.float32(1) + d / (abs(d) + eps))
+                    g[c] += below * up - (np.float32(1) - below) * down
+        result += omega[t] * ious[t]
         if not (back or keep):
             continue
-        up = np.float32(omega[t] / union)
-        down = np.float32(omega[t] * common / union**2)
         for r in range(r0, r1):
             a, z = rows[r] - a0, rows[r + 1] - a0
             total = np.float32(0)
             mean = np.float32(0)
             for c in range(a, z):
                 total += w[c]
-                d = target[a0 + c] - p[c]
-                below = np.float32(0.5) * (np.float32(1) + d / (abs(d) + eps))
-                g[c] = below * up - (np.float32(1) - below) * down
                 mean += g[c] * p[c]
             scale = np.float32(1) / total if total > 0 else np.float32(0)
             for c in range(a, z):
@@ -215,10 +264,55 @@ def evaluate(target, omega, ops, ptr, cells, steps, theta, feats, beta, table, i
                     for c in range(a, z):
                         g[c] = (g[c] - mean) / totals[i, r - r0]
                 continue
+            if single[i] and (f < 0 or hi - lo == z0 - a0) and grow.shape[0] == 0:
+                sum_theta = np.float32(0)
+                sum_beta = np.float32(0)
+                if f < 0:
+                    v = etheta[i, 0]
+                    if hi - lo == z0 - a0:
+                        if op == SCALE:
+                            o = old[i]
+                            for c in range(z0 - a0):
+                                sum_theta += g[c] * o[c]
+                                g[c] *= v
+                        else:
+                            for c in range(z0 - a0):
+                                sum_theta += g[c]
+                            if op == SET:
+                                g[:] = 0
+                    elif op == SCALE:
+                        for j in range(lo, hi):
+                            c = cells[j] - a0
+                            sum_theta += g[c] * old[i, j - lo]
+                            g[c] *= v
+                    else:
+                        for j in range(lo, hi):
+                            sum_theta += g[cells[j] - a0]
+                        if op == SET:
+                            for j in range(lo, hi):
+                                g[cells[j] - a0] = 0
+                    sum_theta *= v
+                else:
+                    value = vals[i]
+                    places = index[f, a0:z0]
+                    base = table[f]
+                    for c in range(z0 - a0):
+                        d = g[c] * value[c]
+                        if op == SCALE:
+                            g[c] = d
+                            d *= old[i, c]
+                        elif op == SET:
+                            g[c] = 0
+                        sum_theta += d
+                        sum_beta += d * base[places[c]]
+                gtheta[i, 0] += sum_theta
+                gbeta[i] += sum_beta
+                continue
+            constant = f < 0 and single[i]
             for j in range(lo, hi):
                 c = cells[j]
                 row = q[c]
-                v = vals[i, j - lo]
+                v = etheta[i, 0] if constant else vals[i, j - lo]
                 d = g[c - a0] * v
                 if op == SCALE:
                     g[c - a0] = d

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass, replace
 
 from dsl.nodes import TRUE, Expr, Program, Rule, all_of
 from dsl.parser import parse_expression
-
-_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|\w+(?:\.\d+)?|\.\.|\*\*|//|[=!<>]=|\S')
+from dsl.sizes import size as node_size
 
 
 @dataclass(frozen=True)
@@ -118,10 +116,7 @@ def rule_size(rule: RuleShape, theta: tuple[float, ...] = ()) -> int:
 
 
 def tokens(node: Expr) -> int:
-    known = SIZES.get(node)
-    if known is None:
-        known = SIZES[node] = len(_TOKEN.findall(str(node)))
-    return known
+    return SIZES.get(node) or node_size(node)
 
 
 SIZES: dict[Expr, int] = {}
