@@ -99,6 +99,16 @@ def light(token: str) -> bool:
     return blank(token) or symbol(token) or token.strip().lower() in WORDS["function_word"]
 
 
+def the(token: str) -> bool:
+    return token.strip() == "the"
+
+
+def ends(token: str) -> bool:
+    """A full stop, an exclamation or question mark, whatever closes with it, and no number."""
+    mark = token.strip().rstrip(CLOSERS)
+    return mark[-1:] in (".", "!", "?", "…") and not any(c.isdigit() for c in mark)
+
+
 def digit(token: str) -> bool:
     return any(c.isdigit() for c in token)
 
@@ -137,9 +147,8 @@ def closing_bracket(token: str) -> bool:
 
 
 def sentence_end(text: Text, i: int) -> bool:
-    """A full stop, an exclamation or question mark, whatever closes with it; told without what follows, as a causal model tells it."""
-    mark = text.tokens[i].strip().rstrip(CLOSERS)
-    return mark[-1:] in (".", "!", "?", "…") and not any(c.isalnum() for c in mark)
+    """Told without what follows, as a causal model has to tell it: the stop in 3.5 counts, too."""
+    return ends(text.tokens[i])
 
 
 def opening_quote(text: Text, i: int) -> bool:
@@ -235,7 +244,16 @@ def anchor(text: Text, i: int) -> bool:
         return False
     if blank(tokens[i]):
         return not any(map(blank, tokens[:i]))
-    return i > 0 and tokens[i].strip() == "the" and tokens[i - 1].strip().lower() in WORDS["preposition"]
+    return i > 0 and the(tokens[i]) and tokens[i - 1].strip().lower() in WORDS["preposition"]
+
+
+def _first(holds: Callable[[str], bool]) -> Callable[[Text, int], bool]:
+    """The first token beside the start for which a class holds: another place where attention rests."""
+
+    def first(text: Text, i: int) -> bool:
+        return holds(text.tokens[i]) and not start(text, i) and not any(holds(text.tokens[j]) and not start(text, j) for j in range(i))
+
+    return first
 
 
 def _listed(name: str, meaning: str) -> WordClass:
@@ -281,6 +299,11 @@ OF_POSITION: tuple[WordClass, ...] = (
     WordClass("occurrence", "how often its text has occurred, itself included", "the count so far of {0}", occurrence, "number"),
     WordClass("start", "the first token and what repeats it at once", "{0} is the start", start),
     WordClass("anchor", "the first blank, or “the” after a preposition", "{0} is an anchor", anchor),
+    WordClass("first_the", "the first “the”", "{0} is the first “the”", _first(the)),
+    WordClass("first_sign", "the first sign", "{0} is the first sign", _first(symbol)),
+    WordClass("first_stop", "the first end of a sentence", "{0} is the first end of a sentence", _first(ends)),
+    WordClass("first_comma", "the first comma, semicolon or colon", "{0} is the first clause mark", _first(clause_mark)),
+    WordClass("first_break", "the first line break", "{0} is the first line break", _first(breaks)),
 )
 
 NAMES = frozenset(c.name for c in (*OF_TOKEN, *OF_POSITION))

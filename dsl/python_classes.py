@@ -18,6 +18,18 @@ def {name}(token):
 """
 
 
+FIRST = {"first_the": "the", "first_sign": "symbol", "first_stop": "ends", "first_comma": "clause_mark", "first_break": "breaks"}
+
+
+def _first(name: str, holds: str) -> str:
+    return f"""
+def {name}(p):
+    if not inside(p) or start(p):
+        return False
+    return [j for j in range(int(p) + 1) if {holds}(tokens[j]) and not start(j)][:1] == [p]
+"""
+
+
 HELPERS: dict[str, str] = {
     **{name: _listed(name) for name in c.WORDS if name != "function_word"},
     "function_word": f"""
@@ -82,15 +94,14 @@ def opening_bracket(token):
 def closing_bracket(token):
     return depth(token) < 0
 """,
-    "sentence_end": f"""
+    "ends": f"""
+def ends(token):
+    mark = token.strip().rstrip({c.CLOSERS!r})
+    return mark != "" and mark[-1] in ".!?…" and not any([c.isdigit() for c in mark])
+""",
+    "sentence_end": """
 def sentence_end(p):
-    if not inside(p):
-        return False
-    i = int(p)
-    mark = tokens[i].strip().rstrip({c.CLOSERS!r})
-    if mark == "" or mark[-1] not in ".!?…" or any([c.isdigit() for c in mark]):
-        return False
-    return i + 1 >= n or word_start(i + 1) or tokens[i + 1].strip() == ""
+    return inside(p) and ends(tokens[int(p)])
 """,
     "quote": f"""
 def quote(i):
@@ -179,8 +190,13 @@ def anchor(p):
         return False
     if blank(tokens[int(p)]):
         return not any([blank(t) for t in tokens[: int(p)]])
-    return p > 0 and tokens[int(p)].strip() == "the" and preposition(tokens[int(p) - 1])
+    return p > 0 and the(tokens[int(p)]) and preposition(tokens[int(p) - 1])
 """,
+    "the": """
+def the(token):
+    return token.strip() == "the"
+""",
+    **{name: _first(name, holds) for name, holds in FIRST.items()},
 }
 
 NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
@@ -190,7 +206,7 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "light": ("blank", "symbol", "function_word"),
     "opening_bracket": ("depth",),
     "closing_bracket": ("depth",),
-    "sentence_end": ("inside", "word_start"),
+    "sentence_end": ("inside", "ends"),
     "opening_quote": ("inside", "quote"),
     "closing_quote": ("inside", "quote"),
     "indentation": ("inside", "breaks"),
@@ -202,5 +218,6 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "repeated": ("inside",),
     "occurrence": ("inside",),
     "start": ("inside", "blank", "special"),
-    "anchor": ("inside", "start", "blank", "preposition"),
+    "anchor": ("inside", "start", "blank", "preposition", "the"),
+    **{name: ("inside", "start", holds) for name, holds in FIRST.items()},
 }

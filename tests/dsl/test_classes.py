@@ -39,9 +39,14 @@ CODE += ["3", ".", "5", "]", ")", "\n", '"', "a", '"']
         (PROSE, "start", [0]),
         (PROSE, "anchor", [9]),
         (PROSE, "line_start", [0]),
+        (PROSE, "first_the", [9]),
+        (PROSE, "first_sign", [2]),
+        (PROSE, "first_comma", [2]),
+        (PROSE, "first_stop", [12]),
+        (CODE, "first_break", [7]),
         (PROSE, "symbol", [2, 3, 12, 17]),
         (CODE, "start", [0, 1]),
-        (CODE, "sentence_end", []),  # np.array, 3.5
+        (CODE, "sentence_end", [10, 15]),  # told without what follows: np. and 3. may end a sentence
         (CODE, "opening_bracket", [4, 12, 13]),
         (CODE, "closing_bracket", [6, 17, 18]),
         (CODE, "indentation", [7]),
