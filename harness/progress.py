@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 PHASES = {
+    "known": "known forms",
     "heads": "heads alone",
     "llm": "language model",
-    "exchange": "exchange between heads",
+    "refine": "from head to head",
     "share": "shared programs",
     "finish": "choice and test",
 }

@@ -1,9 +1,10 @@
 """A campaign: from attention matrices and texts in a run folder to programs for each head and a small library.
 
-    heads     for each head on its own: known patterns, rule induction, fitted constants                     (one unit a head)
+    known     the known forms, the best of them fitted: every head has a program                                  (one unit a head)
+    heads     rules of all forms, by gain per token, up to the length that is shown                              (one unit a head)
     llm       language models propose for heads; what they say is fitted and evolved              (one unit a head and round)
-    exchange  every program is scored on every head; mutation and crossover with the best of other heads    (one unit a head)
-    share     one program for each group of heads that the same program nearly serves                       (one unit a group)
+    refine    goes on from a head's programs and from those of other heads, beyond the shown length               (one unit a head)
+    share     one program for each group of heads that the same program nearly serves                          (one unit a group)
     finish    choice on `select`, cover, and one look at `test`
 
 A unit is a function of the settings, the seed and the units of earlier phases alone, and its result is one file of the run folder.
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from search.llm.proposer import LLMProposer
 
+BEFORE_SHARED = ("known", "heads", "llm", "refine")
 Report = Callable[[str, int, int, dict[str, Any]], None]  # phase, done, total, figures
 
 
@@ -75,19 +77,24 @@ class Campaign:
         """All phases. The outcome, after `names`, goes to result.json, or to partial.json if the run is cut short."""
         plan = self.plan
         try:
-            if set(plan.proposers) & {"library", "grammar"}:
-                self._phase("heads", [(f"heads/{h}", units.explore, {"head": h}) for h in plan.heads])
+            search = "grammar" in plan.proposers
+            if search or "library" in plan.proposers:
+                self._phase("known", [(f"known/{h}", units.known, {"head": h}) for h in plan.heads])
+            if search:
+                starts = self._starts("known")
+                jobs = [(f"heads/{h}", units.explore, {"head": h, "starts": starts[h]}) for h in plan.heads if h in starts]
+                self._phase("heads", jobs)
             if self.proposer is not None:
                 self._consult(self.proposer)
-            pool, iou = self._scores("heads", "llm")
-            if not pool.programs:
+            if not self._units("known", "heads", "llm"):
                 reason = "give the run more time" if self._late() else self.proposer and self.proposer.verdict()
                 raise ValueError(f"no program was found: {reason or 'no proposer had one'}")
-            starts = {h: units.starts(pool, iou, h, column) for column, h in enumerate(plan.heads)}
-            if plan.focus:
-                starts = {h: starts[h] for h in plan.focus}
-            self._phase("exchange", [(f"exchange/{h}", units.exchange, {"head": h, **s}) for h, s in starts.items()])
-            pool, iou = self._scores("heads", "llm", "exchange")
+            starts = self._starts("known", "heads", "llm")
+            others = self._programs_of_others("known", "heads", "llm")
+            goals = plan.focus or plan.heads
+            jobs = [(f"refine/{h}", units.refine, {"head": h, "starts": starts.get(h, []), "others": others}) for h in goals]
+            self._phase("refine", jobs)
+            pool, iou = self._scores()
             groups = units.groups(pool, iou, plan.heads, (max(1, plan.library_size // 2), plan.library_size))
             self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
         except KeyboardInterrupt:
@@ -159,11 +166,33 @@ class Campaign:
             self._best[head] = max(self._best.get(head, 0.0), result["select"])
         self.figures["select"] = sum(self._best.values()) / max(1, len(self._best))
 
-    def _scores(self, *phases: str) -> tuple[finish.Pool, np.ndarray]:
-        """All programs of these phases, and their IoU (P, H) on `fit` for every head."""
+    def _units(self, *phases: str) -> list[dict[str, Any]]:
+        """The results of all finished units of these phases that proposed a program, in order."""
+        return [unit for phase in phases for unit in finish.results(self.folder, phase) if unit["candidates"]]
+
+    def _starts(self, *phases: str) -> dict[int, list[units.Start]]:
+        """For each head what the search goes on from: the best program of each of these phases."""
+        starts: dict[int, list[units.Start]] = {}
+        for phase in phases:
+            for head, program, root in units.best_of(self._units(phase), self.plan.parsimony, 1 + (phase == "known")):
+                starts.setdefault(head, []).append((program, root))
+        return starts
+
+    def _programs_of_others(self, *phases: str) -> str:
+        """Writes the best program of each head where all units find it, and says where."""
+        name = "units/others.json"
+        best = {}
+        for head, program, root in units.best_of(self._units(*phases), self.plan.parsimony, 1):
+            best[head] = (head, program, root)  # of a later phase where there is one
+        self.folder.write(name, list(best.values()))
+        return name
+
+    def _scores(self) -> tuple[finish.Pool, np.ndarray]:
+        """The programs that may stand in a library, and their IoU (P, H) on `select` for every head."""
         started = self.clock()
         try:
-            pool, _ = finish.gather(self.folder, phases, self.plan)
-            return pool, self.scores(pool.programs, "fit")
+            pool, _ = finish.gather(self.folder, BEFORE_SHARED, self.plan)
+            eligible = finish.shareable(pool, self.plan)
+            return eligible, self.scores(eligible.programs, "select")
         finally:
             self._spend("scoring", started)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-LATER = ("exchange", "share")  # phases that look at all heads: done anew in each round
+LATER = ("refine", "share")  # phases that look at all heads: done anew in each round
 FREE = ("library_size", "parsimony")  # settings of the choice alone: nothing that was done depends on them
 
 
@@ -51,7 +51,7 @@ def growth(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> Growth:
     new = [p for p in wanted["proposers"] if p not in known["proposers"]]
     added += [f"proposer {p}" for p in new if p != "llm"]
     if set(new) - {"llm"}:
-        again = ("heads", *LATER)
+        again = ("known", "heads", *LATER)
     more = wanted["evaluations"] - known["evaluations"]
     heads = [h for h in wanted["heads"] if h not in known["heads"]]
     left = [h for h in known["heads"] if h not in wanted["heads"]]

@@ -1,11 +1,11 @@
-"""The end of a campaign: every program on every head, the choice per head, the library, and one look at `test`."""
+"""The end of a campaign: the choice per head, the library, and one look at `test`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.domains import Domains
 from search.folder import SPLITS, RunFolder
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
     from search.campaign import Plan
 
-PHASES = ("heads", "llm", "exchange", "share", "user")  # the last: programs of the user's own, saved from the live page
+PHASES = ("known", "heads", "llm", "refine", "share", "user")  # the last: programs of the user's own, saved from the live page
+SHARED_SIZE = 60  # tokens of a program in the library, at most
+SHARED_A_HEAD = 2  # programs of each head that may stand in the library
+SPREAD = 3  # programs of other heads that a head may take over
 CHUNK = 32  # programs scored by one task: enough that reading the targets costs less than comparing
 HALF_OF_THE_MASS = 1 / 3  # as IoU
 
@@ -29,25 +32,66 @@ class Pool:
     proposers: tuple[str, ...]
     roots: tuple[str, ...]
     heads: tuple[tuple[int, ...], ...]  # the heads each was made for
+    fits: tuple[tuple[float, ...], ...]  # its IoU on `fit` for each of them, as far as its unit knew
+
+    def only(self, kept: Sequence[int]) -> Pool:
+        return Pool(*(tuple(column[p] for p in kept) for column in (self.programs, self.proposers, self.roots, self.heads, self.fits)))
+
+
+def results(folder: RunFolder, phase: str) -> Iterator[dict[str, Any]]:
+    """The results of a phase's finished units, those of earlier rounds first, in order."""
+    for name in folder.units(phase):
+        yield folder.read(name)
 
 
 def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, dict[str, int]]:
-    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were.
-
-    Of the other phases those of earlier rounds.
-    """
-    known: dict[str, tuple[str, str, tuple[int, ...]]] = {}
+    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were."""
+    known: dict[str, list[Any]] = {}
     counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
-    for phase in PHASES:
-        for name in folder.units(phase, current=phase in phases):
-            unit = folder.read(name)
+    for phase in phases:
+        for unit in results(folder, phase):
             for name in counts:
                 counts[name] += unit["counts"][name]
             for c in unit["candidates"]:
-                if c["rules"] <= plan.max_rules and c["program"] not in known:
-                    known[c["program"]] = (c["proposer"], c["root"], tuple(unit["heads"]))
-    proposers, roots, heads = zip(*known.values(), strict=True) if known else ((), (), ())
-    return Pool(tuple(known), proposers, roots, heads), counts
+                if c["rules"] > plan.max_rules:
+                    continue
+                entry = known.setdefault(c["program"], [c["proposer"], c["root"], {}])
+                for head in unit["heads"]:
+                    entry[2].setdefault(head, c["fit"])
+    programs = tuple(known)
+    return (
+        Pool(
+            programs,
+            tuple(known[p][0] for p in programs),
+            tuple(known[p][1] for p in programs),
+            tuple(tuple(known[p][2]) for p in programs),
+            tuple(tuple(known[p][2].values()) for p in programs),
+        ),
+        counts,
+    )
+
+
+def shareable(pool: Pool, plan: Plan) -> Pool:
+    """The programs that may stand in a library: short, and for each head only the few that serve it best for their length.
+
+    Every one of them is scored on every head, so that their number has to grow no faster than that of the heads.
+    """
+    from dsl import parse, size
+
+    sizes = [size(parse(p)) for p in pool.programs]
+    ranked: dict[int, list[tuple[float, int]]] = {}
+    keep: set[int] = set()
+    for p, (heads, fits) in enumerate(zip(pool.heads, pool.fits, strict=True)):
+        if sizes[p] > SHARED_SIZE:
+            continue
+        if len(heads) > 1:
+            keep.add(p)
+            continue
+        for head, fit in zip(heads, fits, strict=True):
+            ranked.setdefault(head, []).append((plan.parsimony * sizes[p] - fit, p))
+    for own in ranked.values():
+        keep.update(p for _, p in sorted(own)[:SHARED_A_HEAD])
+    return pool.only(sorted(keep))
 
 
 class Scores:
@@ -97,7 +141,8 @@ def rule_gains(folder: RunFolder, programs: Sequence[Sequence[str]], plan: Plan,
 
 
 def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | None = None) -> Record:
-    """The result of a campaign as far as it has come; also written: programs.json and scores.npy, every program on every head.
+    """The result of a campaign as far as it has come; also written: programs.json and scores.npy, the programs that may
+    stand in a library, on every head.
 
     scores: those of the campaign, so that what is known is not scored again.
     """
@@ -110,27 +155,39 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     from search.swaps import improved
 
     pool, counts = gather(folder, PHASES, plan)
-    known = tuple(patterns.LIBRARY.items())  # the first of them are the baselines
-    baselines = known[: len(patterns.BASELINES)]
-    programs = [*pool.programs, *(p for _, p in known)]
-    scores = scores or Scores(folder, plan, executor)
-    iou = {split: scores(programs, split) for split in SPLITS}  # (P, H)
     count = len(pool.programs)
     if not count:
         raise ValueError("no program was found; give the run more time, or larger limits")
+    baselines = tuple(patterns.BASELINES.items())
+    shared = shareable(pool, plan)
+    scores = scores or Scores(folder, plan, executor)
+    simple = {split: scores([p for _, p in baselines], split) for split in ("select", "test")}  # (baselines, H)
+    kinds = scores([p for _, p in patterns.LIBRARY.items()], "select")
+    cross = {split: scores(shared.programs, split) for split in ("select", "test")}  # (S, H)
     parsed = [parse(p) for p in pool.programs]
     rules = np.array([len(p.rules()) for p in parsed])
     sizes = np.array([size(p) for p in parsed])
-    select, columns = iou["select"][:count], range(len(plan.heads))
-    fronts = [front(select[:, h], sizes) for h in columns]
-    own = [f[int(elbow(select[f, h][:, None], sizes[f], plan.parsimony)[0])] for h, f in zip(columns, fronts, strict=True)]
-    full = [f[-1] for f in fronts]
-    value = worth(select, sizes, plan.parsimony)
-    steps = curve(value, plan.library_size, sizes)
-    library = improved(value, steps[-1].chosen)
-    served = [library[i] for i in value[list(library)].argmax(0)]
+    columns = range(len(plan.heads))
+    number = {p: i for i, p in enumerate(pool.programs)}
+    place_of = np.array([number[p] for p in shared.programs], int)
+    shared_sizes = sizes[place_of]
+    value = worth(cross["select"], shared_sizes, plan.parsimony)  # (S, H)
+    own = _own(pool, plan, place_of, value)
+    select = [mean[:, 0] for mean in own_scores(folder, [[pool.programs[p] for p in mine] for mine in own], "select", plan, executor)]
+    fit = [mean[:, 0] for mean in own_scores(folder, [[pool.programs[p] for p in mine] for mine in own], "fit", plan, executor)]
+    fronts = [front(s, sizes[mine]) for s, mine in zip(select, own, strict=True)]
+    elbows = [f[int(elbow(s[f][:, None], sizes[mine][f], plan.parsimony)[0])] for s, f, mine in zip(select, fronts, own, strict=True)]
+    shown = [mine[e] for mine, e in zip(own, elbows, strict=True)]
+    full = [mine[f[-1]] for mine, f in zip(own, fronts, strict=True)]
+    steps = curve(value, plan.library_size, shared_sizes)
+    chosen_shared = improved(value, steps[-1].chosen)
+    serving = value[list(chosen_shared)].argmax(0)
+    used = [p for i, p in enumerate(chosen_shared) if (serving == i).any()]  # no item without a head
+    serving = value[used].argmax(0)
+    library = [int(place_of[p]) for p in used]
+    served = [library[i] for i in serving]
     domains = {split: Domains(folder.domains(split), folder.held_out) for split in SPLITS}
-    chosen = [[pool.programs[p] for p in three] for three in zip(own, full, served, strict=True)]
+    chosen = [[pool.programs[p] for p in three] for three in zip(shown, full, served, strict=True)]
     texts = {split: per_text(folder, chosen, split, plan, executor) for split in SPLITS}  # (3, T) for each head
     gains = rule_gains(folder, [c[:2] for c in chosen], plan, executor)
     names = {p: f"P{i + 1}" for i, p in enumerate(library)}
@@ -144,7 +201,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
 
     def told(h: int, which: int) -> Record:
         """All about a head's shown program (0) or the largest of its front (1)."""
-        p, here = (own, full)[which][h], {split: texts[split][h][which] for split in SPLITS}
+        p, here = (shown, full)[which][h], {split: texts[split][h][which] for split in SPLITS}
         sentences, adds = english(parsed[p]), gains[h][which]
         return {
             **program(p),
@@ -159,29 +216,29 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
 
     heads = []
     for h in columns:
-        best = max(range(len(baselines)), key=lambda b: iou["select"][count + b, h])
-        shared, shared_by_domain = figures({split: texts[split][h][2] for split in SPLITS}, domains)
+        best = int(simple["select"][:, h].argmax())
+        by_split, by_domain = figures({split: texts[split][h][2] for split in SPLITS}, domains)
         heads.append(
             {
                 "layer": place(h)[0],
                 "head": place(h)[1],
                 **told(h, 0),
-                "kind": kind(iou["fit"][count:, h], [name for name, _ in known]),
+                "kind": kind(kinds[:, h], list(patterns.LIBRARY)),
                 "full_program": told(h, 1),
                 "library_program": names[served[h]],
-                "library_iou": shared,
-                "library_domains": shared_by_domain,
+                "library_iou": by_split,
+                "library_domains": by_domain,
                 "baseline": {
                     "name": baselines[best][0],
-                    "select": digits(iou["select"][count + best, h]),
-                    "test": digits(iou["test"][count + best, h]),
+                    "select": digits(simple["select"][best, h]),
+                    "test": digits(simple["test"][best, h]),
                 },
                 "front": [
                     {
-                        **program(i),
-                        "fit": digits(iou["fit"][i, h]),
-                        "select": digits(select[i, h]),
-                        "proposer": pool.proposers[i],
+                        **program(own[h][i]),
+                        "fit": digits(fit[h][i]),
+                        "select": digits(select[h][i]),
+                        "proposer": pool.proposers[own[h][i]],
                     }
                     for i in fronts[h]
                 ],
@@ -190,13 +247,13 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     folder.write(
         "programs.json",
         {
-            "programs": pool.programs,
-            "proposers": pool.proposers,
-            "sizes": sizes.tolist(),
+            "programs": shared.programs,
+            "proposers": shared.proposers,
+            "sizes": shared_sizes.tolist(),
             "heads": [place(h) for h in columns],
         },
     )
-    folder.write_array("scores.npy", np.stack([iou[split][:count] for split in SPLITS]))
+    folder.write_array("scores.npy", np.stack([cross["select"], cross["test"]]))
     return {
         "format": FORMAT,
         "evaluations": counts["scored"],
@@ -219,15 +276,45 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
         "curve": [
             {
                 "size": len(c.chosen),
-                "select": digits(held_out(value, select, c.chosen)),
-                "test": digits(held_out(value, iou["test"][:count], c.chosen)),
-                "bound": digits(limit(select, c.chosen)),
+                "select": digits(held_out(value, cross["select"], c.chosen)),
+                "test": digits(held_out(value, cross["test"], c.chosen)),
+                "bound": digits(limit(cross["select"], c.chosen)),
             }
             for c in steps
         ],
         "heads": heads,
         "proposals": counts,
     }
+
+
+def own_scores(
+    folder: RunFolder, programs: Sequence[Sequence[str]], split: str, plan: Plan, executor: Executor
+) -> list[np.ndarray]:
+    """(P, 1) for each head: mean IoU on a split of some programs of its own."""
+    from search import units
+
+    tasks = [
+        executor.submit(units.mean_scores, str(folder.path), list(p), split, [h]) for p, h in zip(programs, plan.heads, strict=True)
+    ]
+    return [task.result() for task in tasks]
+
+
+def _own(pool: Pool, plan: Plan, shared: np.ndarray, value: np.ndarray) -> list[list[int]]:
+    """For each head the programs it may be given: those made for it, and the few that serve it best of what others have.
+
+    So no head's program is worse on `select` than what the library has for it.
+    """
+    import numpy as np
+
+    made: dict[int, list[int]] = {h: [] for h in plan.heads}
+    for p, heads in enumerate(pool.heads):
+        for head in heads:
+            made[head].append(p)
+    own = []
+    for column, head in enumerate(plan.heads):
+        best = shared[np.argsort(-value[:, column], kind="stable")[:SPREAD]]
+        own.append(list(dict.fromkeys([*made[head], *(int(p) for p in best)])))
+    return own
 
 
 def kind(scores: np.ndarray, names: Sequence[str]) -> str:

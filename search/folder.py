@@ -36,8 +36,8 @@ class RunFolder:
     texts/           the texts of each split as the target reads them, the domain of each, and their token similarities
     units/           results of finished units of work, one file each
     result.json      the outcome (heads, library, curve); the same bytes for the same settings
-    programs.json    every program, who proposed it, its size, and the names of the heads
-    scores.npy       (3, P, H) float32: mean IoU of every program with every head on fit, select and test
+    programs.json    the programs that may stand in a library, who proposed them, their sizes, and the names of the heads
+    scores.npy       (2, P, H) float32: mean IoU of these programs with every head on select and test
     timing.json      seconds by phase; differs from run to run
     """
 

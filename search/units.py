@@ -8,7 +8,6 @@ first ancestor.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from search import workspace
@@ -17,21 +16,22 @@ if TYPE_CHECKING:
     import numpy as np
 
     from dsl.nodes import Program
-    from search.bank import Bank
     from search.finish import Pool
-    from search.parts import Masks
+    from search.forms.finishing import Finished
+    from search.forms.growth import Growth
+    from search.forms.shapes import Shape
 
 Found = tuple[str, str, "Program"]  # proposer, root, program
 Start = tuple[str, str]  # text, root
 
-PARENTS = 3  # of a head's own programs, where it evolves them
-STARTS = 1  # programs of other heads whose constants are fitted to a head
-NEAR = 0.02  # IoU below a head's own best at which another head's program is still worth fitting
-FITTED_PATTERNS = 2  # known patterns whose constants are fitted to each head
-CHILDREN = 45  # mutants made for a head in one unit
-EVALUATIONS_A_CHILD = 40  # what induction scores in the time that a mutant takes
-KEPT = 12  # programs a unit hands on, best first
-DONORS = 48  # programs whose parts are recombined for a head or a group
+CHILDREN = 45  # mutants made of a language model's programs for a head
+EVALUATIONS_A_CHILD = 40  # what the search scores in the time that a mutant takes
+KEPT = 12  # programs of a language model that are handed on, best first
+KNOWN = 3  # known forms that are fitted to a head
+NEAREST = 2  # programs of other heads that a head's search goes on from, beside its own
+SHOWN = 60  # tokens of a program that is shown, and of one in the library, at most
+LONGEST = 180  # tokens of any program, where the plan says nothing
+EARLY = 0.35  # of a head's evaluations, before it sees other heads' programs
 
 
 def score(path: str, programs: Sequence[str], split: str, heads: Sequence[int]) -> np.ndarray:
@@ -61,31 +61,121 @@ def rule_gains(path: str, program: str, head: int) -> list[float]:
     return gains
 
 
-def explore(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
-    """Everything for one head on its own: known patterns with fitted constants, and rule induction."""
-    import numpy as np
+def known(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
+    """The known forms for one head: all as they stand, the best few fitted."""
+    from search.forms.fitting import score as iou
+    from search.forms.known import forms
+    from search.forms.reading import read
 
+    growth = _growth(path, plan, [head])
+    causal, features = growth.board.problem.causal, growth.board.features
+    most = max(1, int(growth.budget))
+    shapes = [shape for form in forms(causal) if (shape := read(form.program(causal), features))][:most]
+    scores = [iou(growth.board, shape, growth.targets) for shape in shapes]
+    growth.evaluations += len(shapes)
+    best = sorted(range(len(shapes)), key=lambda i: (-scores[i], i))[:KNOWN]
+    fitted = [growth.settle(shapes[i], growth.effort.steps)[1] if growth.affordable() else shapes[i] for i in best]
+    return _handed_on(path, plan, [head], "library", [_finished(path, [head], shape) for shape in fitted], growth.evaluations)
+
+
+def explore(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start]) -> dict[str, Any]:
+    """Grows programs of the shown length for one head from the known forms that fit it best."""
+    from search.forms.growth import bases, begin, grown
+
+    growth = _growth(path, plan, [head], share=EARLY)
+    if not growth.affordable():
+        return _nothing([head])
+    begin(growth, [*_read(growth, starts), *bases(growth.board)])
+    return _handed_on(path, plan, [head], "grammar", _fronts(path, [head], grown(growth)), growth.evaluations)
+
+
+def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], others: str) -> dict[str, Any]:
+    """Goes on from a head's programs and those of other heads that come nearest, and beyond the shown length.
+
+    others: the file of the run folder with the programs of all heads.
+    """
+    from search.folder import RunFolder
+    from search.forms.growth import begin, grown, nearest
+
+    growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
+    if not growth.affordable():
+        return _nothing([head])
+    from pathlib import Path
+
+    given = RunFolder(Path(path)).read(others)
+    near = nearest(growth, _read(growth, [(text, root) for h, text, root in given if h != head]), NEAREST)
+    begin(growth, [*_read(growth, starts), *near])
+    return _handed_on(path, plan, [head], "refined", _fronts(path, [head], grown(growth)), growth.evaluations)
+
+
+def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], starts: Sequence[Start]) -> dict[str, Any]:
+    """One program for a group of heads, grown for all of them together from those that serve it best."""
+    from search.forms.growth import begin, grown
+
+    growth = _growth(path, plan, heads)
+    if not growth.affordable():
+        return _nothing(heads)
+    begin(growth, _read(growth, starts))
+    return _handed_on(path, plan, heads, "share", _fronts(path, heads, grown(growth)), growth.evaluations)
+
+
+def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float = 1.0, long: bool = False) -> Growth:
+    from search.forms import workplace
+    from search.forms.growth import Effort, Growth
+
+    most = plan["max_size"] or LONGEST
+    effort = Effort(price=min(plan["parsimony"], 0.0004), shown=min(SHOWN, most), most=most if long else 0, rules=plan["max_rules"])
+    return Growth(workplace.candidates(path), list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])))
+
+
+def _read(growth: Growth, starts: Sequence[Start]) -> list[Shape]:
     from dsl import parse
-    from search.fitting import fit_constants
-    from search.induction import induce
-    from search.patterns import LIBRARY
-    from search.scoring import score as iou
+    from search.forms.reading import read
 
-    problem = workspace.problem(path, "fit")
-    found: list[Found] = []
-    scored = 0
-    if "library" in plan["proposers"]:
-        known = [parse(text) for text in LIBRARY.values()]
-        best = np.argsort(-problem.mean(iou(known, problem, [head]))[:, 0], kind="stable")[:FITTED_PATTERNS]
-        found += [("library", "library", known[i]) for i in best]
-        found += [("library", "library", fit_constants(known[i], problem, [head])) for i in best]
-        scored += len(known) + len(best)
-    if "grammar" in plan["proposers"]:
-        rng = np.random.default_rng([plan["seed"], plan["round"], 1, head])
-        induced = induce(bank(path), [head], rng, plan["max_rules"], budget(plan))
-        found += [("grammar", "grammar", c.program) for c in induced.candidates]
-        scored += induced.evaluations
-    return collected(path, plan, [head], found, scored)
+    shapes = (read(parse(text), growth.board.features) for text, _ in starts)
+    return [shape for shape in shapes if shape is not None]
+
+
+def _fronts(path: str, heads: Sequence[int], found: Sequence[Any]) -> list[Finished]:
+    from search.forms.finishing import spread
+
+    return [_finished(path, heads, f.shape) for f in spread(found)]
+
+
+def _finished(path: str, heads: Sequence[int], shape: Shape) -> Finished:
+    from search.forms import workplace
+    from search.forms.finishing import finish
+
+    board = workplace.whole(path, "fit")
+    return finish(board, shape, board.target(heads))
+
+
+def _nothing(heads: Sequence[int]) -> dict[str, Any]:
+    counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
+    return {"heads": list(heads), "candidates": [], "counts": counts, "select": 0.0}
+
+
+def _handed_on(
+    path: str, plan: dict[str, Any], heads: Sequence[int], proposer: str, finished: Sequence[Finished], scored: int
+) -> dict[str, Any]:
+    """A unit's result: each text once, within the plan's limits."""
+    from search.forms import workplace
+    from search.forms.fitting import score as iou
+    from search.selection import within
+
+    counts = {"made": len(finished), "same_text": 0, "same_behaviour": 0, "scored": scored}
+    candidates: dict[str, dict[str, Any]] = {}
+    for f in finished:
+        text = str(f.program)
+        counts["same_text"] += text in candidates
+        if text not in candidates and within(f.program, plan["max_rules"], plan["max_size"], plan["max_set"]):
+            rules = len(f.program.rules())
+            candidates[text] = {"program": text, "rules": rules, "proposer": proposer, "root": proposer, "fit": round(f.iou, 6)}
+    select = 0.0
+    if finished:  # for the progress report alone
+        board = workplace.whole(path, "select")
+        select = iou(board, max(finished, key=lambda f: f.iou).shape, board.target(heads))
+    return {"heads": list(heads), "candidates": list(candidates.values()), "counts": counts, "select": round(select, 6)}
 
 
 def adopt(path: str, plan: dict[str, Any], number: int, head: int, programs: Sequence[str]) -> dict[str, Any]:
@@ -100,71 +190,6 @@ def adopt(path: str, plan: dict[str, Any], number: int, head: int, programs: Seq
     children, scored, same = descendants(path, plan, head, found, given, (4, number))
     found += [("llm", root, p) for _, root, p in children]
     return collected(path, plan, [head], found, scored + len(given), same)
-
-
-def exchange(
-    path: str, plan: dict[str, Any], head: int, own: Sequence[Start], starts: Sequence[Start], donors: Sequence[Start]
-) -> dict[str, Any]:
-    """Goes on from other heads' programs: their constants fitted to this head, and their parts recombined.
-
-    Where nothing is recombined, mutation and crossover with the head's own programs.
-    """
-    from dsl import parse
-    from search.fitting import fit_constants
-
-    problem = workspace.problem(path, "fit")
-    others = [parse(text) for text, _ in starts]
-    found: list[Found] = [
-        ("exchange", root, fit_constants(p, problem, [head])) for p, (_, root) in zip(others, starts, strict=True)
-    ]
-    most = budget(plan) // 2 if "grammar" in plan["proposers"] else budget(plan)
-    more, scored, same = *recombined(path, plan, [head], donors, (5, head), most - len(starts)), 0
-    if not more:
-        parents = [("own", root, parse(text)) for text, root in own] + found
-        more, scored, same = descendants(path, plan, head, parents, others, (3, head))
-    return collected(path, plan, [head], found + more, scored + len(starts), same)
-
-
-def share(
-    path: str,
-    plan: dict[str, Any],
-    number: int,
-    heads: Sequence[int],
-    starts: Sequence[Start],
-    donors: Sequence[Start],
-    groups: int,
-) -> dict[str, Any]:
-    """One program for a group of heads, fitted to all of them together; groups: how many there are."""
-    import numpy as np
-
-    from dsl import parse
-    from search.fitting import fit_constants
-    from search.induction import induce
-
-    problem = workspace.problem(path, "fit")
-    found: list[Found] = [("share", root, fit_constants(parse(text), problem, heads)) for text, root in starts]
-    most = min(budget(plan), budget(plan) * len(plan["heads"]) // (2 * groups)) - len(starts)
-    if "grammar" in plan["proposers"]:
-        rng = np.random.default_rng([plan["seed"], plan["round"], 2, number])
-        induced = induce(bank(path), heads, rng, plan["max_rules"], most)
-        more, scored = [("share", "grammar", c.program) for c in induced.candidates], induced.evaluations
-    else:
-        more, scored = recombined(path, plan, heads, donors, (6, number), most)
-    return collected(path, plan, heads, found + more, scored + len(starts))
-
-
-def recombined(
-    path: str, plan: dict[str, Any], heads: Sequence[int], donors: Sequence[Start], stream: tuple[int, int], most: int
-) -> tuple[list[Found], int]:
-    """Programs put together from the donors' parts, and how many were scored for them, at about `most`."""
-    import numpy as np
-
-    from dsl import parse
-    from search.recombination import recombine
-
-    rng = np.random.default_rng([plan["seed"], plan["round"], *stream])
-    made = recombine(masks(path), [parse(p) for p, _ in donors], heads, rng, plan["max_rules"], most)
-    return [("recombination", donors[0][1], c.program) for c in made.candidates], made.evaluations
 
 
 def descendants(
@@ -186,25 +211,6 @@ def descendants(
 def budget(plan: dict[str, Any]) -> int:
     """Programs that one unit may score."""
     return max(200, plan["evaluations"] // (2 * max(1, len(plan["heads"]))))
-
-
-def masks(path: str) -> Masks:
-    """Where the parts of programs hold, on the `fit` texts of a run."""
-    from search.parts import Masks
-
-    return _prepared(path, Masks)
-
-
-def bank(path: str) -> Bank:
-    """The guards that induction chooses from, for the `fit` texts of a run."""
-    from search.bank import Bank
-
-    return _prepared(path, Bank)
-
-
-@lru_cache(maxsize=1)  # each is hundreds of megabytes, and a phase needs one of them
-def _prepared(path: str, kind: Any) -> Any:
-    return kind(workspace.problem(path, "fit"))
 
 
 def collected(
@@ -253,48 +259,24 @@ def collected(
     return {"heads": list(heads), "candidates": candidates, "counts": counts, "select": round(select, 6)}
 
 
-def starts(pool: Pool, iou: np.ndarray, head: int, column: int) -> dict[str, list[Start]]:
-    """What the work on a head goes on from; iou (P, H) on `fit`.
+def best_of(units: Iterable[dict[str, Any]], parsimony: float, most: int) -> list[tuple[int, str, str]]:
+    """(head, program, root): of each head's candidates the best by IoU on `fit` less its tokens' price, `most` for each."""
+    from dsl import parse, size
 
-    own: the head's best programs; starts: those made for other heads that come nearest to them, or beat them; donors: of every
-    head the program of each root that is best on this one.
-    """
-    import numpy as np
-
-    own = np.array([head in heads for heads in pool.heads])
-    best = iou[own, column].max() if own.any() else 0.0
-    ranked = np.argsort(-iou[:, column], kind="stable")
-    mine = [p for p in ranked if own[p]]
-    others = [p for p in ranked if not own[p] and iou[p, column] > best - NEAR]
-    return {
-        "own": [_start(pool, p) for p in mine[:PARENTS]],
-        "starts": [_start(pool, p) for p in others[:STARTS]],
-        "donors": _donors(pool, iou[:, column]),
-    }
-
-
-def _donors(pool: Pool, iou: np.ndarray) -> list[Start]:
-    """Of every head or group the best program by iou (P) of each root, best first."""
-    import numpy as np
-
-    found: dict[tuple[tuple[int, ...], str], Start] = {}
-    for p in np.argsort(-iou, kind="stable"):
-        found.setdefault((pool.heads[p], pool.roots[p]), _start(pool, p))
-        if len(found) == DONORS:
-            break
-    return list(found.values())
-
-
-def _start(pool: Pool, p: int) -> Start:
-    return pool.programs[p], pool.roots[p]
+    found = []
+    for unit in units:
+        ranked = sorted(unit["candidates"], key=lambda c: (-(c["fit"] - parsimony * size(parse(c["program"]))), c["program"]))
+        found += [(unit["heads"][0], c["program"], c["root"]) for c in ranked[:most]]
+    return found
 
 
 def groups(pool: Pool, iou: np.ndarray, heads: Sequence[int], sizes: Sequence[int]) -> list[dict[str, Any]]:
-    """Heads that one program of a small cover serves best, for covers of the given sizes, each group once.
+    """Heads that one program of a small cover serves best, for covers of the given sizes, each group once; iou (P, H).
 
-    Each as {"heads", "starts", "donors", "groups"}: that program, of every head the programs that are best on the group, and the
-    number of groups.
+    Each as {"heads", "starts"}: that program, and those that are best on the group.
     """
+    import numpy as np
+
     from search.cover import greedy
     from search.swaps import improved
 
@@ -305,6 +287,7 @@ def groups(pool: Pool, iou: np.ndarray, heads: Sequence[int], sizes: Sequence[in
         for i, p in enumerate(chosen):
             members = tuple(h for h, s in zip(heads, serves, strict=True) if s == i)
             if len(members) > 1 and members not in found:
-                donors = _donors(pool, iou[:, serves == i].mean(1))
-                found[members] = {"heads": list(members), "starts": [_start(pool, p)], "donors": donors}
-    return [{**group, "groups": len(found)} for group in found.values()]
+                best = [int(b) for b in np.argsort(-iou[:, serves == i].mean(1), kind="stable")[:3]]
+                starts = [(pool.programs[b], pool.roots[b]) for b in dict.fromkeys([p, *best])]
+                found[members] = {"heads": list(members), "starts": starts}
+    return list(found.values())

@@ -37,7 +37,7 @@ def _state() -> str:
     from llvmlite.binding import get_host_cpu_name
 
     root = Path(__file__).parents[1]
-    sources = sorted((*root.glob("search/*.py"), *root.glob("dsl/*.py")))
+    sources = sorted((*root.glob("search/**/*.py"), *root.glob("dsl/*.py")))
     known = [(str(p), p.stat().st_mtime_ns, p.stat().st_size) for p in sources]
     return hashlib.sha256(repr((known, version("numba"), get_host_cpu_name())).encode()).hexdigest()[:16]
 
@@ -48,10 +48,12 @@ def main() -> None:
 
     from dsl import Batch, evaluate, parse
     from dsl.text import plain_text
-    from search.bank import Bank
     from search.fitting import fit_constants
     from search.incremental import IncrementalEvaluator
-    from search.induction import induce
+    from search.forms.board import Board
+    from search.forms.candidates import Candidates
+    from search.forms.growth import Effort, Growth, bases, begin, grown
+    from search.forms.vocabulary import vocabulary
     from search.problem import Problem
     from search.scoring import score
 
@@ -64,7 +66,9 @@ def main() -> None:
         targets = cells[None].astype(np.float16)
         targets.flags.writeable = False  # as patterns are that a run maps into memory
         problem = Problem(texts, causal, targets)
-        induce(Bank(problem), [0], np.random.default_rng(0), max_rules=3, budget=200)
+        growth = Growth(Candidates(Board(problem), vocabulary(causal)), [0], Effort(most=40, shown=20, steps=2), budget=400)
+        begin(growth, list(bases(growth.board)))
+        grown(growth)
         fit_constants(program, problem, [0], steps=2)
         IncrementalEvaluator(problem, 0).iou(program)
         score([program], problem, [0])

@@ -26,7 +26,7 @@ def main(args: Namespace) -> int:
     session = open_run(args.run)
     parsimony = 0.0 if args.full else outcome_of(session)["parsimony"]  # refuses a run that has not finished
     pool = session.folder.read("programs.json")
-    _, select, test = session.folder.read_array("scores.npy")
+    select, test = session.folder.read_array("scores.npy")
     sizes = np.array(pool["sizes"])
     value = worth(select, sizes, parsimony)
     cover = exact(value, args.size, args.seconds) if args.exact else greedy(value, args.size, sizes)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dsl import parse_expression
 from dsl.nodes import Expr
 from search.forms import kernels
 from search.forms.board import Board
@@ -31,6 +32,7 @@ class Effort:
     last_price: float = 0.00008  # the same for what comes after it
     shown: int = 60  # tokens of the shown program at most
     most: int = 180  # tokens of the longest program; no longer than `shown`: nothing comes after it
+    rules: int = 40  # at most
     candidates: int = 8  # per ranking, tried by line search
     steps: int = 24  # gradient steps after a move
     wide: int = 4  # finalists whose constants are fitted before one is chosen
@@ -124,6 +126,8 @@ class Growth:
 
     def grow(self, price: float, limit: int) -> bool:
         """Adds the rule that is worth most after its constants are fitted, if one is."""
+        if len(self.shape.rules) >= self.effort.rules:
+            return False
         room = limit - size(self.shape)
         found = [(v - price * rule_size(r), r, t) for v, r, t in self.additions(room - 2) if rule_size(r) <= room]
         found.sort(key=lambda x: -x[0])
@@ -308,9 +312,10 @@ class Growth:
                 yield s.changed(i, RuleShape(rule.op, rule.guard, rule.steps), s.theta[i])
 
 
-def bases(board: Board, start: Expr) -> Iterator[Shape]:
+def bases(board: Board) -> Iterator[Shape]:
     """Where every search begins: a decay, a power, a uniform row; beside it the start of the text."""
     by_name = {f.name: f for f in board.features}
+    start = parse_expression("start(k)")
     none = RuleShape("add")
     firsts = [
         (none, 0.0),

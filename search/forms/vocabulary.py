@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dsl import parse_expression
-from dsl.nodes import Expr, substitute
+from dsl.nodes import Expr
 
 CLASSES = (
     "article", "determiner", "pronoun", "preposition", "conjunction", "auxiliary", "copula", "negation", "wh_word", "number_word",
@@ -37,8 +37,8 @@ class Vocabulary:
         """More conditions, with {} for the position."""
         templates = list(templates)
         return Vocabulary(
-            _unique((*self.query, *(parse_expression(t.format("q")) for t in templates))),
-            _unique((*self.key, *(parse_expression(t.format("k")) for t in templates))),
+            _unique((*self.query, *(parse_expression(t.replace("{}", "q")) for t in templates))),
+            _unique((*self.key, *(parse_expression(t.replace("{}", "k")) for t in templates))),
             _unique((*self.relation, *map(parse_expression, relations))),
         )
 
@@ -86,8 +86,3 @@ def relations(causal: bool) -> Iterable[str]:
     for limit in (0.3, 0.5):
         yield f"similarity(q, k) > {limit} and {others}"
         yield f"similarity(q, k - 1) > {limit}"
-
-
-def at(condition: Expr, old: str, new: str) -> Expr:
-    """The condition of another position: at(noun(k), "k", "q") is noun(q)."""
-    return substitute(condition, {old: parse_expression(new)})

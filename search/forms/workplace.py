@@ -1,0 +1,44 @@
+"""What a worker process keeps for the search over forms: boards of a run's texts, opened once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from search import workspace
+from search.forms.board import Board
+from search.forms.candidates import Candidates
+from search.forms.vocabulary import Vocabulary, vocabulary
+from search.problem import Problem
+
+SMALL = 90_000  # cells on which moves are chosen
+WHOLE = 360_000  # cells on which the constants of what is handed on are fitted
+
+
+def words(problem: Problem, concepts: Sequence[str] = ()) -> Vocabulary:
+    """The conditions of a search: the language's words, an annotator's classes where one ran, and concepts (templates with {})."""
+    from search.annotated import annotated_guards
+
+    annotated = [text for _, text in annotated_guards(problem)]
+    return vocabulary(problem.causal).with_conditions(
+        [*concepts, *(t for t in annotated if "{}" in t)], [t for t in annotated if "{}" not in t]
+    )
+
+
+@lru_cache(maxsize=2)
+def candidates(path: str, concepts: tuple[str, ...] = ()) -> Candidates:
+    """The guards of a run on a sample of its `fit` texts' rows."""
+    problem = workspace.problem(path, "fit")
+    found = Candidates(_board(problem, SMALL), words(problem, concepts))
+    problem.batch.forget()
+    return found
+
+
+@lru_cache(maxsize=2)
+def whole(path: str, split: str) -> Board:
+    """The rows of a split on which constants are fitted (`fit`) or programs compared (`select`)."""
+    return _board(workspace.problem(path, split), WHOLE)
+
+
+def _board(problem: Problem, cells: int) -> Board:
+    return Board(problem, max(1, round(len(problem.q) / cells)))
