@@ -251,7 +251,9 @@ def _first(holds: Callable[[str], bool]) -> Callable[[Text, int], bool]:
     """The first token beside the start for which a class holds: another place where attention rests."""
 
     def first(text: Text, i: int) -> bool:
-        return holds(text.tokens[i]) and not start(text, i) and not any(holds(text.tokens[j]) and not start(text, j) for j in range(i))
+        return (
+            holds(text.tokens[i]) and not start(text, i) and not any(holds(text.tokens[j]) and not start(text, j) for j in range(i))
+        )
 
     return first
 

@@ -51,7 +51,7 @@ def growth(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> Growth:
     new = [p for p in wanted["proposers"] if p not in known["proposers"]]
     added += [f"proposer {p}" for p in new if p != "llm"]
     if set(new) - {"llm"}:
-        again = ("known", "heads", *LATER)
+        again = ("heads", *LATER)
     more = wanted["evaluations"] - known["evaluations"]
     heads = [h for h in wanted["heads"] if h not in known["heads"]]
     left = [h for h in known["heads"] if h not in wanted["heads"]]

@@ -35,7 +35,9 @@ class Pool:
     fits: tuple[tuple[float, ...], ...]  # its IoU on `fit` for each of them, as far as its unit knew
 
     def only(self, kept: Sequence[int]) -> Pool:
-        return Pool(*(tuple(column[p] for p in kept) for column in (self.programs, self.proposers, self.roots, self.heads, self.fits)))
+        return Pool(
+            *(tuple(column[p] for p in kept) for column in (self.programs, self.proposers, self.roots, self.heads, self.fits))
+        )
 
 
 def results(folder: RunFolder, phase: str) -> Iterator[dict[str, Any]]:
@@ -173,10 +175,14 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     shared_sizes = sizes[place_of]
     value = worth(cross["select"], shared_sizes, plan.parsimony)  # (S, H)
     own = _own(pool, plan, place_of, value)
-    select = [mean[:, 0] for mean in own_scores(folder, [[pool.programs[p] for p in mine] for mine in own], "select", plan, executor)]
+    select = [
+        mean[:, 0] for mean in own_scores(folder, [[pool.programs[p] for p in mine] for mine in own], "select", plan, executor)
+    ]
     fit = [mean[:, 0] for mean in own_scores(folder, [[pool.programs[p] for p in mine] for mine in own], "fit", plan, executor)]
     fronts = [front(s, sizes[mine]) for s, mine in zip(select, own, strict=True)]
-    elbows = [f[int(elbow(s[f][:, None], sizes[mine][f], plan.parsimony)[0])] for s, f, mine in zip(select, fronts, own, strict=True)]
+    elbows = [
+        f[int(elbow(s[f][:, None], sizes[mine][f], plan.parsimony)[0])] for s, f, mine in zip(select, fronts, own, strict=True)
+    ]
     shown = [mine[e] for mine, e in zip(own, elbows, strict=True)]
     full = [mine[f[-1]] for mine, f in zip(own, fronts, strict=True)]
     steps = curve(value, plan.library_size, shared_sizes)

@@ -49,11 +49,11 @@ def main() -> None:
     from dsl import Batch, evaluate, parse
     from dsl.text import plain_text
     from search.fitting import fit_constants
-    from search.incremental import IncrementalEvaluator
     from search.forms.board import Board
     from search.forms.candidates import Candidates
     from search.forms.growth import Effort, Growth, bases, begin, grown
     from search.forms.vocabulary import vocabulary
+    from search.incremental import IncrementalEvaluator
     from search.problem import Problem
     from search.scoring import score
 

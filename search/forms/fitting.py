@@ -34,7 +34,15 @@ class Fit:
             table[i, : len(t)] = t
         return table
 
-    def run(self, target: np.ndarray, theta: np.ndarray, beta: np.ndarray, slopes: bool = False, rows: bool = False, out: tuple | None = None):  # type: ignore[no-untyped-def]
+    def run(
+        self,
+        target: np.ndarray,
+        theta: np.ndarray,
+        beta: np.ndarray,
+        slopes: bool = False,
+        rows: bool = False,
+        out: tuple | None = None,
+    ):  # type: ignore[no-untyped-def]
         """(mean IoU, IoU (T), d theta, d beta, d theta by row)."""
         b = self.board
         count = len(self.rules)

@@ -20,7 +20,6 @@ from search.forms.candidates import Candidates
 from search.forms.fitting import Fit, fitted, score
 from search.forms.shapes import RuleShape, Shape, rule_size, size, tokens
 
-
 SHORTEST = 24  # tokens at which a long program is no longer cut back
 
 
@@ -107,7 +106,9 @@ class Growth:
             weight = max(float(self.candidates.omega[rows].sum()), 1e-9)
             share_a, share_p = min(max(a / weight, 1e-4), 0.995), min(max(p / weight, 1e-4), 0.995)
             odds = share_a / (1 - share_a) / (share_p / (1 - share_p))
-            options: list[tuple[int, list[float]]] = [(kernels.SCALE, [min(max(odds * f, 0.01), 300) for f in (0.5, 1.0, 2.0)] + ([0.5] if odds < 1 else [2.0]))]
+            options: list[tuple[int, list[float]]] = [
+                (kernels.SCALE, [min(max(odds * f, 0.01), 300) for f in (0.5, 1.0, 2.0)] + ([0.5] if odds < 1 else [2.0]))
+            ]
             if a > p:
                 per_row = len(cells) / max(1, len(rows))
                 more = mean * max(share_a - share_p, 0.005) / max(1 - share_a, 0.05) / per_row
@@ -117,7 +118,22 @@ class Growth:
             for op, constants in options:
                 result = np.empty(len(constants))
                 values = np.array(constants, np.float32)
-                kernels.trial(op, cells, 0, values, self.target, W, self.total, self.common, mass, self.board.omega, self.board.q, self.board.rows, self.board.texts, result)
+                kernels.trial(
+                    op,
+                    cells,
+                    0,
+                    values,
+                    self.target,
+                    W,
+                    self.total,
+                    self.common,
+                    mass,
+                    self.board.omega,
+                    self.board.q,
+                    self.board.rows,
+                    self.board.texts,
+                    result,
+                )
                 self.evaluations += len(constants)
                 best = int(result.argmax())
                 constant = float(values[best])
@@ -168,7 +184,10 @@ class Growth:
             total = masks @ slope
             rest = slope.sum() - total
             spread = np.sqrt(masks @ slope**2) + 1e-9
-            for j in np.argsort(-np.abs(total - rest) , kind="stable")[:4].tolist() + np.argsort(-np.abs(total) / spread, kind="stable")[:2].tolist():
+            for j in (
+                np.argsort(-np.abs(total - rest), kind="stable")[:4].tolist()
+                + np.argsort(-np.abs(total) / spread, kind="stable")[:2].tolist()
+            ):
                 if tokens(query[j]) + 3 <= room and query[j] not in rule.steps:
                     found.append((abs(float(total[j])), i, query[j], math.copysign(0.7, total[j])))
         found.sort(key=lambda x: -x[0])
@@ -207,7 +226,7 @@ class Growth:
                 if f.size + 1 > room:
                     continue
                 new = RuleShape(rule.op, rule.guard, rule.steps, f)
-                for b in ((-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0)):
+                for b in (-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0):
                     shape = self.shape.changed(i, new, self.shape.theta[i], b)
                     trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))
                     self.evaluations += 1
@@ -299,7 +318,7 @@ class Growth:
     def _less(self) -> Iterator[Shape]:
         s = self.shape
         for i, rule in enumerate(s.rules):
-            if i > 0 or len(s.rules) > 1 and s.rules[1].op in ("add", "set"):
+            if i > 0 or (len(s.rules) > 1 and s.rules[1].op in ("add", "set")):
                 yield s.without(i)
             for j in range(len(rule.guard)):
                 if len(rule.guard) > 1:

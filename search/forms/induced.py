@@ -60,7 +60,9 @@ class Kinds:
         self.count = len(self.names)
 
 
-def table(problem: Problem, kinds: Kinds, omega: np.ndarray, start: np.ndarray, target: np.ndarray, pattern: np.ndarray) -> np.ndarray:
+def table(
+    problem: Problem, kinds: Kinds, omega: np.ndarray, start: np.ndarray, target: np.ndarray, pattern: np.ndarray
+) -> np.ndarray:
     """(2 halves, 2 sides, 3, kinds): attention, program's mass and rows for each kind of token, as key and as query.
 
     As key: mass on cells whose key is of the kind, the start aside. As query: the start's mass in rows of the kind. omega (N): weight

@@ -125,7 +125,31 @@ def _apply(t, keep, single, ops, ptr, cells, steps, etheta, feats, powers, index
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def evaluate(target, omega, single, ops, ptr, cells, steps, theta, feats, beta, table, index, q, rows, texts, eps, gtheta, gbeta, grow, keep, W, G, P):  # type: ignore[no-untyped-def]
+def evaluate(
+    target,
+    omega,
+    single,
+    ops,
+    ptr,
+    cells,
+    steps,
+    theta,
+    feats,
+    beta,
+    table,
+    index,
+    q,
+    rows,
+    texts,
+    eps,
+    gtheta,
+    gbeta,
+    grow,
+    keep,
+    W,
+    G,
+    P,
+):  # type: ignore[no-untyped-def]
     """Mean IoU, weighted by omega (T), of a program with the attention (H, C) of one or more heads, and its derivatives.
 
     gtheta (rules, steps), gbeta (rules): derivatives, filled if gtheta is not empty. grow (rules, N): derivative of the first
@@ -168,7 +192,9 @@ def evaluate(target, omega, single, ops, ptr, cells, steps, theta, feats, beta, 
         r0, r1 = texts[t], texts[t + 1]
         a0, z0 = rows[r0], rows[r1]
         w, p, g = w_all[: z0 - a0], p_all[: z0 - a0], g_all[: z0 - a0]
-        _apply(t, back, single, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, old, vals, snap, totals, rows, r0, r1)
+        _apply(
+            t, back, single, ops, ptr, cells, steps, etheta, feats, powers, index, q, a0, w, old, vals, snap, totals, rows, r0, r1
+        )
         for r in range(r0, r1):
             a, z = rows[r] - a0, rows[r + 1] - a0
             total = np.float32(0)

@@ -22,7 +22,17 @@ AHEAD = ("line_end", "opening_quote", "closing_quote")  # told from the token af
 KEYS = ("start", "anchor", "first_the", "first_sign", "first_stop", "first_comma", "first_break")  # where attention rests
 BEFORE_QUERY = ("determiner", "preposition", "newline", "sentence_end", "clause_mark", "capitalised")
 BEFORE_KEY = (*BEFORE_QUERY, "blank", "symbol", "conjunction", "content_word")
-LAST = ("newline", "sentence_end", "clause_mark", "content_word", "preposition", "determiner", "opening_bracket", "capitalised", "operator")
+LAST = (
+    "newline",
+    "sentence_end",
+    "clause_mark",
+    "content_word",
+    "preposition",
+    "determiner",
+    "opening_bracket",
+    "capitalised",
+    "operator",
+)
 
 
 @dataclass(frozen=True)
