@@ -32,6 +32,7 @@ NEAREST = 2  # programs of other heads that a head's search goes on from, beside
 SHOWN = 60  # tokens of a program that is shown, and of one in the library, at most
 LONGEST = 180  # tokens of any program, where the plan says nothing
 EARLY = 0.35  # of a head's evaluations, before it sees other heads' programs
+BEGINNING = 400  # evaluations without which no search is begun: the first programs take most of them
 
 
 def score(path: str, programs: Sequence[str], split: str, heads: Sequence[int]) -> np.ndarray:
@@ -83,7 +84,7 @@ def explore(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start])
     from search.forms.growth import bases, begin, grown
 
     growth = _growth(path, plan, [head], share=EARLY)
-    if not growth.affordable():
+    if growth.budget < BEGINNING:
         return _nothing([head])
     begin(growth, [*_read(growth, starts), *bases(growth.board)])
     return _handed_on(path, plan, [head], "grammar", _fronts(path, [head], grown(growth)), growth.evaluations)
@@ -98,7 +99,7 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
     from search.forms.growth import begin, grown, nearest
 
     growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
-    if not growth.affordable():
+    if growth.budget < BEGINNING:
         return _nothing([head])
     from pathlib import Path
 
@@ -113,7 +114,7 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     from search.forms.growth import begin, grown
 
     growth = _growth(path, plan, heads)
-    if not growth.affordable():
+    if growth.budget < BEGINNING:
         return _nothing(heads)
     begin(growth, _read(growth, starts))
     return _handed_on(path, plan, heads, "share", _fronts(path, heads, grown(growth)), growth.evaluations)

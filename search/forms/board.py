@@ -1,4 +1,4 @@
-"""What the search over forms knows of a problem: packed cells, conditions as masks, features as tables, guards as lists of cells."""
+"""What the search over forms knows of a problem: its cells, conditions as masks, features as tables, guards as lists of cells."""
 
 from __future__ import annotations
 

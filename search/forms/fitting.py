@@ -28,7 +28,7 @@ class Fit:
         self.single = np.array([not r.steps for r in rules])
         self.most = max(len(r.steps) for r in rules) + 1
 
-    def _theta(self, theta: tuple[tuple[float, ...], ...]) -> np.ndarray:
+    def theta(self, theta: tuple[tuple[float, ...], ...]) -> np.ndarray:
         table = np.zeros((len(self.rules), self.most))
         for i, t in enumerate(theta):
             table[i, : len(t)] = t
@@ -51,21 +51,21 @@ class Fit:
         grow = np.zeros((count if rows else 0, len(b.rows) - 1), np.float32)
         W, G, P = out if out is not None else (NOTHING, NOTHING, NOTHING)
         iou, each = kernels.evaluate(
-            target.reshape(-1, len(b.q)), b.omega, self.single, self.ops, self.ptr, self.cells, self.steps, theta, self.feats, beta, b.table, b.index,
-            b.q, b.rows, b.texts, SMOOTH, gtheta, gbeta, grow, out is not None, W, G, P,
+            target.reshape(-1, len(b.q)), b.omega, self.single, self.ops, self.ptr, self.cells, self.steps, theta, self.feats, beta,
+            b.table, b.index, b.q, b.rows, b.texts, SMOOTH, gtheta, gbeta, grow, out is not None, W, G, P,
         )  # fmt: skip
         return iou, each, gtheta, gbeta, grow
 
 
 def score(board: Board, shape: Shape, target: np.ndarray) -> float:
     fit = Fit(board, shape.rules)
-    return float(fit.run(target, fit._theta(shape.theta), np.array(shape.beta, float))[0])
+    return float(fit.run(target, fit.theta(shape.theta), np.array(shape.beta, float))[0])
 
 
 def fitted(board: Board, shape: Shape, target: np.ndarray, steps: int, rate: float = 0.15) -> tuple[float, Shape]:
     """(IoU, shape) with the best constants that Adam met on the way."""
     fit = Fit(board, shape.rules)
-    theta, beta = fit._theta(shape.theta), np.array(shape.beta, float)
+    theta, beta = fit.theta(shape.theta), np.array(shape.beta, float)
     uses = fit.feats >= 0
     best = (-1.0, theta, beta)
     m = [np.zeros_like(theta), np.zeros_like(beta)]

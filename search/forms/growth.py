@@ -87,7 +87,7 @@ class Growth:
     def observe(self) -> None:
         """Weights, slopes and pattern of the present shape."""
         fit = Fit(self.board, self.shape.rules)
-        fit.run(self.targets, fit._theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
+        fit.run(self.targets, fit.theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
         kernels.rowwise(self.target, self.out[0], self.board.q, self.board.rows, self.total, self.common)
 
     def additions(self, limit: int) -> Iterator[tuple[float, RuleShape, float]]:
@@ -171,7 +171,7 @@ class Growth:
         """Gives one rule a constant of its own for a class of queries."""
         room = limit - size(self.shape)
         fit = Fit(self.board, self.shape.rules)
-        theta, beta = fit._theta(self.shape.theta), np.array(self.shape.beta, float)
+        theta, beta = fit.theta(self.shape.theta), np.array(self.shape.beta, float)
         *_, by_row = fit.run(self.targets, theta, beta, slopes=True, rows=True)
         found: list[tuple[float, int, Expr, float]] = []
         query = self.candidates.query

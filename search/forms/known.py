@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a table, a form in each line)
 """Known forms of attention heads: short programs in the words of the language, with which every head is tried first, fitted.
 
 Names and kinds follow the literature: sinks (Xiao et al. 2023), previous-token, duplicate-token and induction heads (Elhage et al.

@@ -1,11 +1,11 @@
-"""Programs as the search sees them: rules with a guard, a value in a few forms, and positive constants; and as programs of the language."""
+"""Programs as the search sees them: rules with a guard, a value in a few forms, positive constants; and their text."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from dsl.nodes import TRUE, Expr, Program, Rule, all_of
+from dsl.nodes import Expr, Program, Rule, all_of
 from dsl.parser import parse_expression
 from dsl.sizes import size as node_size
 
@@ -34,7 +34,7 @@ class RuleShape:
 
 @dataclass(frozen=True)
 class Shape:
-    """Rules, and their constants: theta[i][s] the logarithm of the value (of the odds, for `share`), beta[i] the feature's power."""
+    """Rules, and their constants: theta[i][s] the logarithm of the value (for `share` of its odds), beta[i] the feature's power."""
 
     rules: tuple[RuleShape, ...]
     theta: tuple[tuple[float, ...], ...]
@@ -116,10 +116,5 @@ def rule_size(rule: RuleShape, theta: tuple[float, ...] = ()) -> int:
 
 
 def tokens(node: Expr) -> int:
-    return SIZES.get(node) or node_size(node)
-
-
-SIZES: dict[Expr, int] = {}
-
-
-__all__ = ["TRUE", "Feature", "RuleShape", "Shape", "plain", "program", "replace", "rule_size", "size", "tokens", "value"]
+    """Tokens of an expression's text."""
+    return node_size(node)

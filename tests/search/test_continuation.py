@@ -76,16 +76,16 @@ def test_less_or_something_else_is_refused_without_a_hash(changed, said):
 def test_a_folder_that_grows_loses_nothing(tmp_path):
     folder = RunFolder(tmp_path)
     folder.start({"settings": KNOWN})
-    units = {"heads/0": 1, "heads/1": 2, "exchange/0": 3, "exchange/10": 4, "share/0": 5}
+    units = {"heads/0": 1, "heads/1": 2, "refine/0": 3, "refine/10": 4, "share/0": 5}
     for name, value in units.items():
         folder.write(f"units/{name}.json", value)
     folder.write("result.json", {"heads": []})
     assert folder.start({"settings": {**KNOWN, "evaluations": 300}}) == ("200 more evaluations",)
     assert not folder.has("result.json") and folder.has("earlier/1/result.json")
     assert [folder.read(n) for n in folder.units("heads")] == [1, 2]
-    assert [folder.read(n) for n in folder.units("exchange")] == [3, 4] == [folder.read(n) for n in folder.units("exchange", False)]
-    folder.write("units/exchange/0.json", 6)
-    assert [folder.read(n) for n in folder.units("exchange")] == [3, 4, 6]
+    assert [folder.read(n) for n in folder.units("refine")] == [3, 4] == [folder.read(n) for n in folder.units("refine", False)]
+    folder.write("units/refine/0.json", 6)
+    assert [folder.read(n) for n in folder.units("refine")] == [3, 4, 6]
     assert folder.start({"settings": {**KNOWN, "evaluations": 300}}) == ()
     with pytest.raises(FolderError, match="now only 100"):
         folder.start({"settings": KNOWN})
@@ -95,8 +95,8 @@ def test_growing_may_be_cut_short_and_done_again(tmp_path):
     folder = RunFolder(tmp_path)
     folder.start({"settings": KNOWN})
     folder.write("units/share/0.json", 1)
-    folder.write("units/exchange/0.json", 2)
+    folder.write("units/refine/0.json", 2)
     continuation.archive(tmp_path, 1, ("share",))  # killed here: run.json still has the old settings
     folder.start({"settings": {**KNOWN, "evaluations": 300}})
-    assert [folder.read(n) for n in (*folder.units("share"), *folder.units("exchange"))] == [1, 2]
+    assert [folder.read(n) for n in (*folder.units("share"), *folder.units("refine"))] == [1, 2]
     assert json.loads((tmp_path / "run.json").read_text())["earlier"] == [KNOWN]

@@ -58,13 +58,19 @@ def test_weights_are_what_repeating_texts_would_do(planted):
         assert score([fitted], repeated, heads).mean() == pytest.approx(score([same], repeated, heads).mean(), abs=2e-3)
 
 
-def test_induction_serves_the_domains_alike(planted):
+def test_fits_of_forms_serve_the_domains_alike(planted):
     """The compiled loops weigh texts as repetition would."""
-    from search.bank import Bank
-    from search.loglinear import CONSTANT, SMOOTH, LogLinear
+    from dsl import parse
+    from search.forms.board import Board
+    from search.forms.fitting import Fit
+    from search.forms.reading import read
 
     weighted, repeated = twice(planted("when dist == 1 add 0.7\nwhen k == 0 add 0.3", number=6), 5)
-    terms, theta = [(0, CONSTANT), (0, 0), (0, 1)], np.array([0.1, 0.7, 0.3])
-    (iou, slope), (same, steep) = (LogLinear(Bank(p), [0]).score(terms, theta, SMOOTH) for p in (weighted, repeated))
-    assert iou == pytest.approx(same, abs=1e-5)
-    assert slope == pytest.approx(steep, abs=1e-4)
+    found = []
+    for problem in (weighted, repeated):
+        board = Board(problem)
+        shape = read(parse("add 0.8 ** dist when start(k) share 0.3 when dist == 1 scale 3"), board.features)
+        fit = Fit(board, shape.rules)
+        found.append(fit.run(board.target([0]), fit.theta(shape.theta), np.array(shape.beta), slopes=True))
+    assert found[0][0] == pytest.approx(found[1][0], abs=1e-5)
+    assert found[0][2] == pytest.approx(found[1][2], abs=1e-4)

@@ -1,20 +1,16 @@
-"""Units of work: what a head goes on from, budgets, and that campaigns without rule induction do not depend on the workers."""
+"""Units of work: budgets, what a head goes on from, and that campaigns do not depend on the workers."""
 
 from dataclasses import asdict
 
-import numpy as np
 import pytest
 
-from search import units, workspace
+from search import finish, units, workspace
 from search.campaign import Campaign, Plan
 from search.executors import executor
-from search.finish import Pool
 from tests.search.campaigns import PLANTED, Here, begun
 
-WITHOUT_GRAMMAR = Plan(
-    heads=tuple(range(len(PLANTED))), seed=3, evaluations=3000, max_rules=4, library_size=2, proposers=("library",)
-)
-DONORS = [("when dist == 1 add 1\nwhen k == 0 add 0.1", "llm"), ("when same(text) add exp(-0.1 * dist)", "library")]
+PLAN = Plan(heads=tuple(range(len(PLANTED))), seed=3, evaluations=1500, max_rules=4, library_size=2)
+STARTS = [("add 0.9 ** dist\nwhen k == 0 add 1", "library"), ("when same(text) add 1", "library")]
 
 
 @pytest.fixture
@@ -23,52 +19,62 @@ def folder(tmp_path):
 
 
 def outcome(folder, pool, workers):
-    assert Campaign(folder, WITHOUT_GRAMMAR, pool, workers, lambda *_: None).run({"target": "planted"})
+    assert Campaign(folder, PLAN, pool, workers, lambda *_: None).run({"target": "planted"})
     return (folder.path / "result.json").read_bytes(), (folder.path / "programs.json").read_bytes()
 
 
-def test_campaigns_without_induction_recombine_and_do_not_depend_on_workers(tmp_path):
+def test_campaigns_do_not_depend_on_workers(tmp_path):
     here = outcome(begun(tmp_path / "here"), Here(), 1)
     with executor(None, 2) as pool:
         assert outcome(begun(tmp_path / "two"), pool, 2) == here
-    made = [path.read_text() for path in (tmp_path / "two/units/exchange").iterdir()]
-    assert any('"proposer": "recombination"' in text for text in made)
 
 
-def test_recombination_keeps_to_its_budget(folder):
-    plan = asdict(WITHOUT_GRAMMAR)
-    free, spent_free = units.recombined(str(folder.path), plan, [0], DONORS, (5, 0), 1000)
-    short, spent_short = units.recombined(str(folder.path), plan, [0], DONORS, (5, 0), 20)
-    assert free and short
-    assert 20 <= spent_short < spent_free
-    assert {root for _, root, _ in free} == {"llm"}  # the root of the first donor
+def test_the_fewest_evaluations_give_every_head_a_program(tmp_path):
+    folder = begun(tmp_path / "run")
+    plan = Plan(heads=PLAN.heads, evaluations=1)
+    assert Campaign(folder, plan, Here(), 1, lambda *_: None).run({"target": "planted"})
+    result = folder.read("result.json")
+    assert len(result["heads"]) == len(PLAN.heads) == result["evaluations"]
 
 
-def test_where_nothing_is_recombined_the_head_s_own_programs_evolve(folder):
-    plan, path = asdict(WITHOUT_GRAMMAR), str(folder.path)
-    start = [("add exp(-0.2 * dist)", "library")]
-    unit = units.exchange(path, plan, 1, own=start, starts=[], donors=start)  # no guard to take
-    assert {c["proposer"] for c in unit["candidates"]} == {"evolution"}
-    assert unit["counts"]["scored"] > 1
+def test_units_keep_to_their_budget(folder):
+    path, plan = str(folder.path), {**asdict(PLAN), "evaluations": 2000 * len(PLAN.heads)}
+    known = units.known(path, plan, 1)["counts"]["scored"]
+    early = units.explore(path, plan, 1, STARTS)["counts"]["scored"]
+    folder.write("units/others.json", [[0, *STARTS[0]]])
+    late = units.refine(path, plan, 1, STARTS, "units/others.json")["counts"]["scored"]
+    for scored, share in ((known, 1.0), (early, units.EARLY), (late, 1 - units.EARLY)):
+        assert 0 < scored < 2000 * share + 600  # the move under way ends
 
 
-def test_all_shared_programs_together_keep_to_half_of_the_evaluations(folder):
-    plan, path = {**asdict(WITHOUT_GRAMMAR), "evaluations": 6000}, str(folder.path)
-    group = {"heads": [0, 2], "starts": DONORS[:1], "donors": DONORS}
-    few, many = (units.share(path, plan, 0, groups=n, **group)["counts"]["scored"] for n in (1, 40))
-    assert many < 6000 / 2 / 40 + 100 < few  # the move under way ends
+def test_programs_keep_to_the_limits_of_the_plan(folder):
+    from dsl import parse, size
+
+    plan = {**asdict(PLAN), "evaluations": 10_000, "max_size": 25, "max_rules": 2}
+    unit = units.explore(str(folder.path), plan, 0, STARTS)
+    assert unit["candidates"]
+    assert all(size(parse(c["program"])) <= 25 and c["rules"] <= 2 for c in unit["candidates"])
+
+
+def test_a_planted_program_is_found(folder):
+    """The patterns are programs of the language: the search comes close to them."""
+    plan = {**asdict(PLAN), "evaluations": 40_000}
+    for head in PLAN.heads:
+        known = units.known(str(folder.path), plan, head)
+        starts = [(c["program"], c["root"]) for c in known["candidates"]]
+        assert max(c["fit"] for c in units.explore(str(folder.path), plan, head, starts)["candidates"]) > 0.9
 
 
 def test_a_unit_leaves_no_values_of_expressions_behind(folder):
     path = str(folder.path)
-    units.exchange(path, asdict(WITHOUT_GRAMMAR), 1, own=[], starts=DONORS, donors=DONORS)
-    units.mean_scores(path, [p for p, _ in DONORS], "test", [0])
-    batches = [workspace.problem(path, split).batch for split in ("fit", "select", "test")]
-    assert all(not batch.cache and not batch.met for batch in batches)
+    units.mean_scores(path, [p for p, _ in STARTS], "test", [0])
+    assert all(not workspace.problem(path, split).batch.cache for split in ("test",))
 
 
-def test_donors_are_the_best_programs_of_every_head():
-    pool = Pool(("a", "b", "c", "d", "e"), ("llm",) * 5, ("llm",) * 4 + ("library",), ((0,), (0,), (1,), (0, 1), (0,)))
-    iou = np.array([[0.2, 0.1], [0.5, 0.2], [0.3, 0.4], [0.4, 0.3], [0.1, 0.1]])
-    assert units.starts(pool, iou, 0, 0)["donors"] == [("b", "llm"), ("d", "llm"), ("c", "llm"), ("e", "library")]
-    assert units.starts(pool, iou, 1, 1)["donors"] == [("c", "llm"), ("d", "llm"), ("b", "llm"), ("e", "library")]
+def test_what_may_stand_in_a_library_is_short_and_among_the_best_of_its_head():
+    long = "add 0.9 ** dist\n" + "\n".join(f"when k == {i} add 0.{i + 1}" for i in range(12))
+    texts = ("add 1", "add 0.9 ** dist", "add 0.8 ** dist", long, "when k == 0 add 1")
+    pool = finish.Pool(
+        texts, ("grammar",) * 5, ("grammar",) * 5, ((0,), (0,), (0,), (0,), (0, 1)), ((0.2,), (0.5,), (0.4,), (0.9,), (0.1, 0.1))
+    )
+    assert finish.shareable(pool, PLAN).programs == ("add 0.9 ** dist", "add 0.8 ** dist", "when k == 0 add 1")
