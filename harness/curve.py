@@ -15,11 +15,12 @@ from harness.attention import AttentionStore
 from harness.effect import effects
 from harness.errors import UsageError
 from harness.measure import NOTES, Sample, Sums, gathered, measure
+from harness.ngram import Trigram, measure_reader
 from harness.order import Order, order_heads
 from harness.patterns import PROGRAMS, Sources, mean_attention, previous_token, uniform
 from harness.questions import Forest, measure_trees
 from harness.replace import Head, served_heads
-from harness.summary import accuracy, summarise
+from harness.summary import accuracy, agreement, summarise
 from harness.tasks import Choices
 from search.domains import Domains
 
@@ -69,6 +70,17 @@ class Measurements:
         self._step(name, 1)
         return [(layer, head) for layer, head in self.store[name]]
 
+    def reader(self, sample: Sample, reader: Trigram) -> Sums:
+        """How far the reader agrees with the original model on `sample`, from the store where it has it."""
+        parts = []
+        for batch in sample.batches:
+            name = f"trigram {batch.fingerprint}"
+            if name not in self.store:
+                self.store[name] = measure_reader(self.model, batch, reader)
+            self._step(name, 1)
+            parts.append(self.store[name])
+        return gathered(sample.texts, parts)
+
     def _step(self, what: str, by: int) -> None:
         self.done += by
         self.progress(what, self.done, self.total)
@@ -96,6 +108,7 @@ def replacement(
     baseline: Mapping[str, Sources] | None = None,
     control: Mapping[str, Sequence[Sources]] | None = None,
     tasks: Mapping[str, Choices] | None = None,
+    reader: Trigram | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """What `headscript replace` reports: JSON values, figures on `test` only, the order of the heads from `select` only.
@@ -103,7 +116,7 @@ def replacement(
     programs: the pattern source of every head that may be replaced; fractions are shares of these heads. The first is the one that
     the report is about; one alone stands in a curve of FRACTIONS. iou: of every head's program, for order "iou". baseline: other
     sources for the same heads, by name, measured at the fractions given and with all heads. control: by name, the sources of each
-    draw, measured at the first fraction. tasks: questions by name.
+    draw, measured at the first fraction. tasks: questions by name. reader: whose agreement with a causal model is given as well.
     UsageError: a fraction outside 0..1, an order that does not exist or lacks its IoU. UserError: the model cannot be served.
     """
     for share in fractions:
@@ -122,7 +135,8 @@ def replacement(
     compared = {*fractions, 1.0}
     points: list[tuple[float, str]] = [(share, PROGRAMS) for share in shares]
     points += [(share, kind) for share in shares if share in compared for kind in baseline]
-    passes = len(test.batches) * (1 + len(points) + len(draws))
+    read = reader if test.readout == "causal" else None
+    passes = len(test.batches) * (1 + len(points) + len(draws) + (read is not None))
     passes += sum(len(c.sample.batches) * (1 + len(task_shares) + len(baseline) + len(control)) for c in tasks.values())
     rounds = {"effect": 1, "cost": 3 * (1 + len(programs)) * len(select.batches)}
     measurements.done, measurements.total = 0, passes + rounds.get(order, 0)
@@ -160,6 +174,7 @@ def replacement(
         "readout": test.readout,
         "notes": [NOTES[test.readout]],
         "curve": curve,
+        "trigram_agreement": None if read is None else agreement(measurements.reader(test, read), test.domains),
         "controls": _controls(control, measured[len(points) :], original, seed, test.domains),
         "tasks": {
             name: _task(

@@ -115,8 +115,8 @@ def mean_attention(store: AttentionStore, heads: Iterable[Head]) -> dict[Head, M
     return found
 
 
-def model_inputs(model: Any, texts: Sequence[Text]) -> dict[str, torch.Tensor]:
-    """input_ids and attention_mask (text, token) on the model's device, padded on the right."""
+def model_inputs(model: Any, texts: Sequence[Text] | Sequence[Sequence[int]]) -> dict[str, torch.Tensor]:
+    """input_ids and attention_mask (text, token) of texts, or of token ids, on the model's device, padded on the right."""
     import torch
 
     size = max(map(len, texts))
@@ -124,7 +124,7 @@ def model_inputs(model: Any, texts: Sequence[Text]) -> dict[str, torch.Tensor]:
     ids = torch.full((len(texts), size), pad)
     mask = torch.zeros((len(texts), size), dtype=torch.long)
     for row, text in enumerate(texts):
-        ids[row, : len(text)] = torch.tensor(text.ids)
+        ids[row, : len(text)] = torch.tensor(text.ids if isinstance(text, Text) else text)
         mask[row, : len(text)] = 1
     return {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
 

@@ -31,7 +31,10 @@ TOLERANCE = 1e-3  # nats by which an option's log-likelihood may differ between 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """Options that share their first `shared` tokens. starts: for each text its first token to be scored; owner: of the first."""
+    """Options that share their first `shared` tokens. starts: for each text its first token to be scored; owner: of the first.
+
+    An option's last token is predicted and predicts nothing, so it is not in the sequence.
+    """
 
     owner: int
     texts: tuple[Text, ...]
@@ -39,16 +42,16 @@ class Tree:
     shared: int
 
     def __len__(self) -> int:
-        return self.shared + sum(len(text) - self.shared for text in self.texts)
+        return self.shared + sum(len(text) - 1 - self.shared for text in self.texts)
 
     @cached_property
     def places(self) -> list[np.ndarray]:
-        """For each text, where its tokens are in the sequence."""
+        """For each text, where its tokens but the last are in the sequence."""
         import numpy as np
 
         found, at = [], self.shared
         for text in self.texts:
-            own = len(text) - self.shared
+            own = len(text) - 1 - self.shared
             found.append(np.concatenate([np.arange(self.shared), np.arange(at, at + own)]))
             at += own
         return found
@@ -170,7 +173,7 @@ def _inputs(model: Any, grove: Grove) -> dict[str, torch.Tensor]:
     from harness.patterns import model_inputs
 
     if all(len(tree.texts) == 1 for tree in grove.trees):
-        return model_inputs(model, grove.texts)
+        return model_inputs(model, [text.ids[:-1] for text in grove.texts])
     size = grove.size
     ids, positions = torch.zeros((2, len(grove.trees), size), dtype=torch.long)
     allowed = torch.zeros(len(grove.trees), size, size, dtype=torch.bool)
@@ -178,9 +181,9 @@ def _inputs(model: Any, grove: Grove) -> dict[str, torch.Tensor]:
     for row, tree in enumerate(grove.trees):
         for text, places in zip(tree.texts, tree.places, strict=True):
             at = torch.from_numpy(places)
-            ids[row, at] = torch.tensor(text.ids)
-            positions[row, at] = torch.arange(len(text))
-            allowed[row, at[:, None], at] = torch.ones(len(text), len(text), dtype=torch.bool).tril()
+            ids[row, at] = torch.tensor(text.ids[:-1])
+            positions[row, at] = torch.arange(len(at))
+            allowed[row, at[:, None], at] = torch.ones(len(at), len(at), dtype=torch.bool).tril()
     mask = torch.zeros(allowed.shape).masked_fill(~allowed, torch.finfo(torch.float32).min)[:, None]
     named = {"input_ids": ids, "position_ids": positions, "attention_mask": mask.to(model.dtype)}
     return {name: tensor.to(model.device) for name, tensor in named.items()}
@@ -197,9 +200,9 @@ def _spread(sources: Sources, grove: Grove, memo: Memo) -> Mapping[Head, Pattern
             found = np.zeros((len(grove.trees), grove.size, grove.size), dtype=np.float32)
             at = 0
             for row, tree in enumerate(grove.trees):
-                for i, (text, places) in enumerate(zip(tree.texts, tree.places, strict=True)):
+                for i, places in enumerate(tree.places):
                     first = tree.shared if i else 0  # the rows of what is shared are those of the first text
-                    found[row][np.ix_(places[first:], places)] = own[at, first : len(text), : len(text)]
+                    found[row][np.ix_(places[first:], places)] = own[at, first : len(places), : len(places)]
                     at += 1
             return found
 

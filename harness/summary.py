@@ -62,6 +62,11 @@ def _hidden_figures(means: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
     return {"cosine": cosine, "relative_error": error}
 
 
+def agreement(sums: Sums, domains: Domains) -> float:
+    """Share of tokens that agree, every domain counted the same."""
+    return bootstrap([sums["agree"], sums["tokens"]], lambda means: {"": means[0]}, 0, 1, domains)[""][0]
+
+
 def accuracy(sums: Sums, original: Sums, questions: Sequence[Question], seed: int = 0) -> dict[str, Any]:
     """Shares of questions answered right, their 95% intervals over the questions, and the paired differences from the original.
 

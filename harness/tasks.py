@@ -20,6 +20,7 @@ from harness.measure import NO_MASKER, Masker, Passage, Readout, Sample, into_ba
 from harness.questions import Forest, forest
 from search.domains import one_domain
 
+DIGITS = 4  # of nats that are compared: options of the same tokens may differ in what follows
 View = Callable[[str], Text]  # the whole text as the model reads it, however long
 Again = Callable[[Sequence[int]], Text]  # the text that these tokens make
 
@@ -218,7 +219,8 @@ def _continuation(
     if first >= len(_trimmed(text)):
         raise UserError(f"question {number}: the tokenizer leaves nothing of the option {choice[:40]!r}")
     first = max(first, 1)
-    extra = len(text) - limit if limit is not None else 0
+    # The last token is predicted only, so that a causal model need not take it.
+    extra = len(text) - limit - causal if limit is not None else 0
     if extra <= 0:
         return text, first, False
     lead = 0 if causal else next((i for i in range(len(text)) if not _empty(text, i)), 0)  # the harness keeps no first token
@@ -240,6 +242,6 @@ def chosen(sums: Mapping[str, Sequence[float]], questions: Sequence[Question], p
     answers, owner = [], 0
     for question in questions:
         sizes = [len(choice) if per_character else 1 for choice in question.choices]
-        answers.append(min(range(len(sizes)), key=lambda i: sums["nll"][owner + i] / sizes[i]))
+        answers.append(min(range(len(sizes)), key=lambda i: round(sums["nll"][owner + i] / sizes[i], DIGITS)))
         owner += len(sizes)
     return answers

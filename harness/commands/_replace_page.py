@@ -31,6 +31,8 @@ def page(result: Mapping[str, Any]) -> str:
         for figure, name in (("cosine", "cosine of states"), ("relative_error", "relative error")):
             lines.append(f"{name:<22}{result[figure]:.4f}  {_span(result, figure, '{:.4f}'.format)}")
     lines += ["", _curve(result, told)]
+    if line := _context(result):
+        lines += ["", line]
     if "domains" in result:
         lines += ["", _domains(result, told)]
     if result["controls"]:
@@ -58,6 +60,18 @@ def _curve(result: Mapping[str, Any], told: bool) -> str:
     first = ("heads", "perplexity", "95% interval", "KL", "top-1") if told else ("heads", "error", "95% interval", "cosine")
     header = (*first, *names)
     return output.table(rows, header, (True,) * len(header))
+
+
+def _context(result: Mapping[str, Any]) -> str:
+    """How many of the original's choices are reproduced, and how many by a reader of three tokens."""
+    if result.get("trigram_agreement") is None:
+        return ""
+    shares = {point["fraction"]: point["agreement"] for point in result["curve"]}
+    said = [
+        f"{shares[share]:.0%} with {name} heads replaced" for share, name in ((0.5, "half of the"), (1.0, "all")) if share in shares
+    ]
+    said.append(f"{result['trigram_agreement']:.0%} by a trigram reader of the fit texts")
+    return wrap("the original's top-1 choices: " + ", ".join(said), 80, subsequent_indent="  ")
 
 
 def _domains(result: Mapping[str, Any], told: bool) -> str:

@@ -113,6 +113,7 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     from harness.curve import Measurements, baselines, replacement
     from harness.heads import parse_heads
     from harness.measure import make_sample, masker, readout_of
+    from harness.ngram import Trigram
     from harness.session import outcome_of
     from search.domains import Domains
 
@@ -156,6 +157,7 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
             baseline=baselines(session.store("fit"), records),
             control={name: [drawn[name] for drawn in draws] for name in (CONTROLS if draws else ())},
             tasks=tasks,
+            reader=Trigram(text.ids for text in session.texts("fit")),
             seed=args.seed,
         )
     names = {"target": session.names["target"], "text": ", ".join(args.text) if args.text else session.names["text"]}

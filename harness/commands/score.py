@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from dsl.nodes import Program
     from harness.targets import Target
     from search.domains import Domains
+    from search.problem import Problem
 
 MOST_TEXTS = 500
 
@@ -50,6 +51,7 @@ def main(args: Namespace) -> int:
 def _run(args: Namespace, path: str) -> dict[str, Any]:
     """Each head with its own program, and with the library program it was given."""
     from dsl import parse
+    from harness.bands import by_band
     from harness.heads import parse_heads
     from harness.session import check_same, open_run, outcome_of
     from harness.targets import load_target
@@ -84,6 +86,10 @@ def _run(args: Namespace, path: str) -> dict[str, Any]:
         "library_domains": over_heads(rows, "library_domains"),
         "programs": "the largest of each head" if args.full else "those shown first",
         "texts": len(found.domains.each),
+        "bands": [
+            {"from": start, "below": stop, "iou": value}
+            for start, stop, value in by_band(found.problem, [parse(r["program"]) for r in records], found.rows)
+        ],
     }
 
 
@@ -125,10 +131,12 @@ def _files(args: Namespace) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Measured:
-    """IoU (P, H, T) of programs with heads on every text, and the domain of each text."""
+    """IoU (P, H, T) of programs with heads on every text, the domain of each text; the texts' patterns, and the heads' rows there."""
 
     iou: np.ndarray
     domains: Domains
+    problem: Problem
+    rows: list[int]
 
     def figures(self, program: int, head: int, before: str = "") -> dict[str, Any]:
         """{"iou", "domains", "gap"} of a program on a head, with `before` in front of the names."""
@@ -159,7 +167,8 @@ def measured(
         store = extract(target, texts, default_cache_dir(), progress=update)
     windows, domains = set(target.windows), Domains(each)
     problem = Problem(texts, target.causal, store.array, windows.pop() if len(windows) == 1 else None, domains)
-    return Measured(score(programs, problem, [store.index(layer, head) for layer, head in heads]), domains)
+    rows = [store.index(layer, head) for layer, head in heads]
+    return Measured(score(programs, problem, rows), domains, problem, rows)
 
 
 def _page(result: dict[str, Any], width: int | None) -> str:
@@ -179,6 +188,9 @@ def _page(result: dict[str, Any], width: int | None) -> str:
     if result["library_mean_iou"] is not None:
         lines[-1] += f"; programs: {result['programs']}"
         lines.append(f"library  {result['library_mean_iou']:.4f}{_each(result['library_domains'])}")
+    if len(bands := result.get("bands", ())) > 1:
+        said = (f"{band['from']}–{band['below'] - 1} {band['iou']:.3f}" for band in bands)
+        lines.append(f"by position of the query: {', '.join(said)}")
     return "\n".join(lines)
 
 

@@ -16,10 +16,12 @@ from harness.curve import Measurements, baselines, count, replacement
 from harness.errors import UsageError, UserError
 from harness.measure import gathered, make_sample, masker, readout_of
 from harness.measure import measure as measure_batch
+from harness.ngram import Trigram
 from harness.order import loss, order_heads
 from harness.patterns import PROGRAMS, mean_attention, model_inputs, previous_token, uniform
 from harness.replace import read_attention, run, served_heads
-from harness.summary import bootstrap, summarise
+from harness.summary import agreement, bootstrap, summarise
+from search.domains import one_domain
 
 HEADS = [(layer, head) for layer in range(2) for head in range(4)]
 SHARED = Path(__file__).parents[2].parent / "shared"
@@ -336,6 +338,26 @@ def test_a_store_is_not_taken_for_other_texts(tiny):
     (first,) = measurements.sums("test", sample_of(made, made.texts[:2]), [case])
     (second,) = measurements.sums("test", sample_of(made, made.texts[2:4]), [case])
     assert first["tokens"] != second["tokens"] and len(measurements.store) == 2
+
+
+@torch.no_grad()
+def test_a_trigram_reader_against_a_loop(tiny):
+    made = tiny("causal")
+    ids = [text.ids for text in made.texts]
+    reader = Trigram(ids[:3])
+    agree = []
+    for text in ids:
+        for i in range(1, len(text)):
+            for n in (2, 1, 0):
+                seen = text[max(i - n, 0) : i] if n else ()
+                after = [t[j] for t in ids[:3] for j in range(len(seen), len(t)) if t[j - len(seen) : j] == seen]
+                if len(seen) == n and after:
+                    break
+            guess = min(set(after), key=lambda token: (-after.count(token), token))
+            agree.append(run(made.model, {"input_ids": torch.tensor([text[:i]])}).logits[0, -1].argmax().item() == guess)
+    sums = Measurements(made.model).reader(sample_of(made), reader)
+    assert sum(sums["tokens"]) == len(agree) and sum(sums["agree"]) == sum(agree)
+    assert agreement(sums, one_domain(len(ids))) == pytest.approx(np.mean(agree))
 
 
 @pytest.mark.parametrize("fraction", [-0.1, 1.01, float("nan")])

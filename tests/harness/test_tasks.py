@@ -241,8 +241,8 @@ def test_a_context_is_read_once_for_all_its_options(tiny):
         sum(len(tree) for grove in choices_of(made, together=t).sample.batches for tree in grove.trees) for t in (True, False)
     ]
     words = [(len(q.context.split()) + 1, [len(c.split()) for c in q.choices]) for q in QUESTIONS]  # [CLS] first
-    assert tokens[0] == sum(context + sum(choices) for context, choices in words)
-    assert tokens[1] == sum(context + c for context, choices in words for c in choices)
+    assert tokens[0] == sum(context + sum(c - 1 for c in choices) for context, choices in words)  # the last are not read
+    assert tokens[1] == sum(context + c - 1 for context, choices in words for c in choices)
     options = [(view(made.tokenizer, f"the cat {c}", 64), 3) for c in ("sat on the mat", "ran")]
     assert can_share(made.model, options)
 
@@ -267,16 +267,16 @@ def test_long_contexts_are_cut_from_the_left_with_a_note(tiny, readout):
     if readout == "causal":
         (text,) = (t.texts[0] for batch in choices.sample.batches for t in batch.trees if t.owner == 2)
         whole = made.tokenizer(f"{long.context} sat on the mat").input_ids
-        assert list(text.ids) == whole[-8:] and text.text == "and then the cat sat on the mat"  # as the harness cuts
+        assert list(text.ids) == whole[-9:] and text.text == "tree and then the cat sat on the mat"  # the last is not read
         starts = [t.starts[0] for batch in choices.sample.batches for t in batch.trees if t.owner == 2]
-        assert starts == [4]  # the option whole
+        assert starts == [5]  # the option whole
     else:
         passages = [p for batch in choices.sample.batches for p in batch.passages if p.owner == 2]
         assert len(passages) == 4 and all(len(p.text) == 8 and p.text.tokens[0] == "[CLS]" for p in passages)
         assert all(" cat" in p.text.text for p in passages)
     assert not choices_of(made, [long]).notes
     with pytest.raises(UserError, match="question 1: the option 'sat on the mat' leaves no room"):
-        choices_of(made, [long], max_tokens=4)
+        choices_of(made, [long], max_tokens=3)
 
 
 def test_options_without_a_token_are_refused(tiny):
