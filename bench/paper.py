@@ -2,8 +2,8 @@
 
     python bench/paper.py [NAME=]RUN… [--tasks FILE|NAME…] [--questions 300] [--write docs/paper.md]
 
-Mean IoU on test texts, increase of perplexity at 10, 25, 40, 50 and 100% of heads, accuracy at 0, 25, 50 and 100%. What was measured
-before is read from the run folders, so that a second call takes seconds. --write puts the tables between the marks of the page.
+Mean IoU on test texts, increase of perplexity at 10, 25, 40, 50 and 100% of heads, accuracy at 0, 25, 50 and 100%. What was
+measured before is read from the run folders, so that a second call takes seconds. --write puts the tables between the page's marks.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ SHARES = (0.1, 0.25, 0.4, 0.5, 1.0)
 TASK_SHARES = (0.0, 0.25, 0.5, 1.0)
 MARKS = ("<!-- tables: bench/paper.py -->", "<!-- end of tables -->")
 
-# Hayes, Li, Andreas 2026 (arXiv 2606.19317): chosen and scored on the same five sentences; at 100% the published code multiplied the
-# pattern at the wrong place, and no corrected figures are known.
+# Hayes, Li, Andreas 2026 (arXiv 2606.19317): chosen and scored on the same five sentences; at 100% the published code multiplied
+# the pattern at the wrong place, and no corrected figures are known.
 IOU = {"BERT-base": 0.34, "GPT-2": 0.69, "TinyLlama": 0.74, "Llama-3.2-3B": 0.79}
 PERPLEXITY = {
     "GPT-2": (4, 5, 16, 22, None),

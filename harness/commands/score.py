@@ -131,7 +131,7 @@ def _files(args: Namespace) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Measured:
-    """IoU (P, H, T) of programs with heads on every text, the domain of each text; the texts' patterns, and the heads' rows there."""
+    """IoU (P, H, T) of programs with heads on every text, the domain of each; the texts' patterns, and the heads' rows there."""
 
     iou: np.ndarray
     domains: Domains
