@@ -6,10 +6,11 @@ scored. Words that look at what follows a token are left out for causal models, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dsl import parse_expression
+from dsl.concepts import NO_CONCEPTS, Concepts
 from dsl.nodes import Expr
 
 CLASSES = (
@@ -43,13 +44,15 @@ class Vocabulary:
     key: tuple[Expr, ...]
     relation: tuple[Expr, ...]
 
-    def with_conditions(self, templates: Iterable[str], relations: Iterable[str] = ()) -> Vocabulary:
-        """More conditions, with {} for the position."""
-        templates = list(templates)
+    def with_conditions(
+        self, templates: Sequence[str], relations: Iterable[str] = (), concepts: Concepts = NO_CONCEPTS
+    ) -> Vocabulary:
+        """More conditions, with {} for the position, in words of the language and concepts."""
+        sides = {letter: [parse_expression(t.replace("{}", letter), concepts) for t in templates] for letter in "qk"}
         return Vocabulary(
-            _unique((*self.query, *(parse_expression(t.replace("{}", "q")) for t in templates))),
-            _unique((*self.key, *(parse_expression(t.replace("{}", "k")) for t in templates))),
-            _unique((*self.relation, *map(parse_expression, relations))),
+            _unique((*self.query, *sides["q"])),
+            _unique((*self.key, *sides["k"])),
+            _unique((*self.relation, *(parse_expression(text, concepts) for text in relations))),
         )
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
+from dsl.concepts import Concepts
 from search import workspace
+from search.folder import RunFolder
 from search.forms.board import Board
 from search.forms.candidates import Candidates
 from search.forms.vocabulary import Vocabulary, vocabulary
@@ -15,21 +17,21 @@ SMALL = 90_000  # cells on which moves are chosen
 WHOLE = 360_000  # cells on which the constants of what is handed on are fitted
 
 
-def words(problem: Problem, concepts: Sequence[str] = ()) -> Vocabulary:
-    """The conditions of a search: the language's words, an annotator's classes where one ran, and concepts (templates with {})."""
+def words(problem: Problem, concepts: Concepts) -> Vocabulary:
+    """The conditions of a search: the language's words, an annotator's classes where one ran, and the run's concepts."""
     from search.annotated import annotated_guards
 
-    annotated = [text for _, text in annotated_guards(problem)]
-    return vocabulary(problem.causal).with_conditions(
-        [*concepts, *(t for t in annotated if "{}" in t)], [t for t in annotated if "{}" not in t]
-    )
+    found = [text for _, text in annotated_guards(problem)]
+    found += [f"{c.name}({{}})" if len(c.params) == 1 else f"{c.name}(q, k)" for c in concepts.values()]
+    sides, relations = [t for t in found if "{}" in t], [t for t in found if "{}" not in t]
+    return vocabulary(problem.causal).with_conditions(sides, relations, concepts)
 
 
 @lru_cache(maxsize=2)
-def candidates(path: str, concepts: tuple[str, ...] = ()) -> Candidates:
+def candidates(path: str) -> Candidates:
     """The guards of a run on a sample of its `fit` texts' rows."""
     problem = workspace.problem(path, "fit")
-    found = Candidates(_board(problem, SMALL), words(problem, concepts))
+    found = Candidates(_board(problem, SMALL), words(problem, RunFolder(Path(path)).concepts()))
     problem.batch.forget()
     return found
 

@@ -78,3 +78,26 @@ def test_what_may_stand_in_a_library_is_short_and_among_the_best_of_its_head():
         texts, ("grammar",) * 5, ("grammar",) * 5, ((0,), (0,), (0,), (0,), (0, 1)), ((0.2,), (0.5,), (0.4,), (0.9,), (0.1, 0.1))
     )
     assert finish.shareable(pool, PLAN).programs == ("add 0.9 ** dist", "add 0.8 ** dist", "when k == 0 add 1")
+
+
+def test_the_run_s_concepts_are_guards_of_its_search(folder):
+    """A head that attends to what a concept names is explained by its name."""
+    import numpy as np
+
+    from dsl import Batch, evaluate, parse, parse_concepts
+    from search.forms import workplace
+
+    concept = 'concept pet(p) = text(p) in {" cat", " dog", " saw"}'
+    description = folder.description()
+    folder.write("run.json", {**description, "settings": {**description["settings"], "concepts": {"pet": concept}}})
+    program = parse("add 0.05 when pet(k) add 1", parse_concepts(concept))
+    for split in ("fit", "select", "test"):
+        texts = folder.texts(split)
+        patterns = evaluate(program, Batch(texts))
+        cells = np.concatenate([p[: len(t), : len(t)].ravel() for p, t in zip(patterns, texts, strict=True)])
+        np.save(folder.read(f"attention/{split}.json")["path"], np.stack([cells] * len(PLANTED)).astype(np.float16))
+    workspace.problem.cache_clear()
+    workplace.candidates.cache_clear()
+    workplace.whole.cache_clear()
+    found = units.explore(str(folder.path), {**asdict(PLAN), "evaluations": 20_000}, 0, STARTS)["candidates"]
+    assert any("pet(k)" in c["program"] and c["fit"] > 0.95 for c in found)
