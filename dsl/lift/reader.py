@@ -12,6 +12,7 @@ from dsl.check import check
 from dsl.errors import LanguageError
 from dsl.lift.annotation import Annotation
 from dsl.lift.calls import ENVIRONMENT
+from dsl.lift.elsewhere import AT
 from dsl.lift.emit import Emitter
 from dsl.lift.finish import finished
 from dsl.lift.grouping import regrouped
@@ -141,7 +142,8 @@ def verify(lifter: Lifter, program: Program) -> None:
     for node in walk(program):
         name = getattr(node, "name", "")
         if isinstance(name, str) and name.startswith(("$", "@")):
-            reason = lifter.untold.get(name) or lifter.origin.get(name)
+            unknown = name.removeprefix(AT)
+            reason = lifter.untold.get(unknown) or lifter.origin.get(unknown)
             if reason is not None:
                 raise reason
             lifter.refuse("a value that could not be told at the end of a loop")
