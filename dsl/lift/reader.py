@@ -71,6 +71,7 @@ def lift(source: str, tokenizer: Mapping[str, Any] | None = None) -> Lifted:
         lifter.steps = 0
         f = lifter.function(main, main.args)
         result = lifter.call_function(f, [Opaque("sentence"), Opaque("tokenizer")], {})
+        lifter.line = main.body[-1].lineno  # what is wrong with the result is so where it is returned
         name, array = result_of(lifter, result, main.name)
         lifter.settle()
         statements = Emitter(lifter, array).statements()
