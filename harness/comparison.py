@@ -30,7 +30,7 @@ def compared(paths: Sequence[str | Path]) -> dict[str, Any]:
     rows: list[dict[str, Any]] = []
     for head in every:
         here = [r.get(head) for r in records]
-        iou = [r["iou"]["test"] if r else None for r in here]
+        iou: list[Any] = [r["iou"]["test"] if r else None for r in here]
         known = [r["program"] for r in here if r]
         same = "same" if len(known) == len(paths) and len(set(known)) == 1 else "differ" if len(known) > 1 else ""
         gain = iou[-1] - iou[0] if head in both else None

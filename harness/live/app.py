@@ -87,7 +87,7 @@ def live_document(data: dict[str, Any]) -> str:
     own = files("harness.live") / "page"
     shared = files("harness.report") / "page"
     style = "\n".join((folder / name).read_text(encoding="utf-8") for folder, name in ((shared, "page.css"), (own, "live.css")))
-    scripts = ((shared, "base.js"), (shared, "program.js"), (shared, "matrix.js"), (own, "live.js"))
+    scripts = ((shared, "base.js"), (shared, "program.js"), (shared, "matrix.js"), (shared, "shaded.js"), (own, "live.js"))
     script = "\n".join((folder / name).read_text(encoding="utf-8") for folder, name in scripts)
     markup = (own / "live.html").read_text(encoding="utf-8")
     return composed(markup, f"{data['target']}: live", style, script, data, "connect-src 'self'; ")

@@ -59,6 +59,7 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "size": r["size"],
                 "kind": r["kind"],
                 "headline": r["headline"],
+                "adds": r["rule_gains"],
                 "iou": r["iou"],
                 "gap": r["gap"],
                 "domains": [

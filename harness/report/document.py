@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.session import Session
 
-SCRIPTS = ("base.js", "program.js", "chart.js", "map.js", "matrix.js", "page.js")  # in the order they build on each other
+# in the order they build on each other
+SCRIPTS = ("base.js", "program.js", "chart.js", "map.js", "list.js", "matrix.js", "shaded.js", "page.js")
 
 
 def write_report(session: Session, outcome: dict[str, Any], path: Path, texts: int | None = None) -> int:

@@ -75,27 +75,6 @@ function drawRules(rules) {
   if (focused !== undefined) document.querySelector(`#rules [data-rule="${focused}"]`)?.focus();
 }
 
-// The text with each token shaded by what the query under the pointer looks at.
-function drawShaded() {
-  const { n, q } = view, tokens = DATA.texts[0].tokens;
-  $("query-line").textContent = `From token ${q}, “${token(tokens[q])}”. Point at another token to look from there.`;
-  for (const which of ["true", "program"]) {
-    $(`text-${which}`).replaceChildren(...tokens.map((t, i) => {
-      const ground = colour("seq", root(view[which][q * n + i]));
-      return el("span", { "data-token": i, class: i === q ? "query" : null, title: fixed(view[which][q * n + i]), style: { background: ground, color: inkOn(ground) },
-        onpointerenter: () => lookFrom(i) }, t.replace(/\n/g, "↵") || "∅");
-    }));
-  }
-}
-function lookFrom(q) {
-  if (q === view.q) return;
-  const row = view.true.subarray(q * view.n, (q + 1) * view.n);
-  Object.assign(view, { q, k: row.indexOf(Math.max(...row)) });
-  paintMatrices();
-  showCell();
-  drawShaded();
-}
-
 async function change(what, body) {
   try {
     const answer = await ask(what, body);
@@ -163,8 +142,7 @@ $("simplify").addEventListener("click", () => change("simplify", { program: $("p
 $("restore").addEventListener("click", () => openHead(state.head.name));
 $("save").addEventListener("click", save);
 $("replace").addEventListener("click", replaceHead);
-$("matrices").addEventListener("keydown", (e) => { moveByKey(e); drawShaded(); });
-$("matrices").addEventListener("pointermove", drawShaded);
+$("matrices").addEventListener("keydown", moveByKey);
 choice($("matrix-mode"), [["all", "Side by side"], ...VIEWS], view.mode, (v) => { view.mode = v; drawMatrices(); });
 $("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
 repaints.push(() => view.n && (paintMatrices(), drawShaded()));

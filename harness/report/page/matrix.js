@@ -123,6 +123,7 @@ function moveByKey(event) {
 }
 
 function showCell() {
+  drawShaded();
   const { q, k, n } = view, tokens = DATA.texts[view.text].tokens, at = q * n + k;
   const masked = DATA.model.causal && k > q;
   const rules = masked ? [] : firedAt(q, k);

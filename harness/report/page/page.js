@@ -8,7 +8,7 @@ function openHead(i) {
   state.head = i;
   selectInMap(i);
   const h = head(), served = DATA.library[h.library];
-  $("head-title").textContent = `Layer ${h.layer}, head ${h.head}`;
+  $("head-title").textContent = name(h);
   $("head-kind").textContent = h.kind;
   $("head-kind").style.background = kindOf.get(h.kind).paint;
   $("head-kind").style.color = inkOn(kindOf.get(h.kind).paint);
@@ -40,7 +40,7 @@ function drawDomains(table, header, rows, gap) {
 }
 
 function openProgram() {
-  showProgram($("program"), DATA.programs[shownProgram()]);
+  showProgram($("program"), DATA.programs[shownProgram()], state.program === "own" ? head().adds : null);
   return openText(view.text);
 }
 
@@ -129,8 +129,9 @@ function drawLibrary() {
     series: [
       { name: "own programs, test", colour: "four", line: true, dash: true, points: [[Math.min(1, last - 1), s.mean_iou.test], [last, s.mean_iou.test]] },
       { name: "bound", colour: "three", line: true, dash: true, points: series("bound") },
-      { name: "select", colour: "two", line: true, points: series("select") },
-      { name: "test", colour: "one", line: true, dots: true, points: series("test") },
+      { name: "greedy, select", colour: "two", line: true, points: series("select") },
+      { name: "greedy, test", colour: "one", line: true, dots: true, points: series("test") },
+      { name: "the library, after exchanges, test", colour: "three", dots: true, points: [[DATA.library.length, s.library_mean_iou.test, `the library: ${fixed(s.library_mean_iou.test)} on test`]] },
     ],
   });
   $("library-programs").replaceChildren(...DATA.library.map((p) => {
@@ -212,6 +213,7 @@ drawReplacement();
 drawKinds();
 drawSummary();
 drawMap((i) => openHead(i));
+startList((i) => openHead(i));
 drawLibrary();
 drawAbout();
 choice($("map-mode"), MAP_MODES, mapMode, (v) => { mapMode = v; paintMap(); });
@@ -221,11 +223,13 @@ $("text").replaceChildren(...DATA.texts.map((t, i) =>
 $("text").addEventListener("change", (e) => openText(Number(e.target.value)));
 $("matrices").addEventListener("keydown", moveByKey);
 $("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));
-repaints.push(paintMap, matrixLegend, paintMatrices);
+repaints.push(paintMap, matrixLegend, paintMatrices, () => view.n && drawShaded());
 const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
 addEventListener("resize", paintMatrices);
 addEventListener("hashchange", () => HEADS.has(location.hash.slice(1)) && openHead(HEADS.get(location.hash.slice(1))));
 setTheme(dark.matches ? "dark" : "light");
-const best = DATA.heads.reduce((a, h, i) => (h.iou.test > DATA.heads[a].iou.test ? i : a), 0);
-openHead(HEADS.get(location.hash.slice(1)) ?? best).then(() => (document.documentElement.dataset.ready = "yes"));
+// Opened first is the head of which its program says most that no simple pattern says.
+const teaches = (h) => h.iou.test - h.baseline.test;
+const first = DATA.heads.reduce((a, h, i) => (teaches(h) > teaches(DATA.heads[a]) ? i : a), 0);
+openHead(HEADS.get(location.hash.slice(1)) ?? first).then(() => (document.documentElement.dataset.ready = "yes"));

@@ -12,12 +12,14 @@ function highlighted(line) {
   return [...parts, line.slice(at)];
 }
 
-function showProgram(list, program) {
+// adds: what each rule adds to the IoU, where that is known.
+function showProgram(list, program, adds = null) {
   list.replaceChildren(
     ...program.lines.map((line, i) => {
       const rule = program.rule_of ? program.rule_of[i] : null;
       const english = rule === null || !program.english ? null : el("span", { class: "english" }, program.english[rule]);
-      return el("li", { "data-rule": rule === null ? null : String(rule) }, el("code", {}, ...highlighted(line)), english);
+      const gain = rule === null || !adds ? null : el("span", { class: "adds" }, `adds ${signed(adds[rule])} to the IoU`);
+      return el("li", { "data-rule": rule === null ? null : String(rule) }, el("code", {}, ...highlighted(line)), english, gain);
     }));
 }
 

@@ -88,7 +88,7 @@ def all_texts(browser, selector):
 
 def open_head(browser, record):
     browser.find_element("css selector", f"[data-head=L{record['layer']}H{record['head']}]").click()
-    until(browser, f"document.getElementById('head-title').textContent === 'Layer {record['layer']}, head {record['head']}'")
+    until(browser, f"document.getElementById('head-title').textContent === 'L{record['layer']}H{record['head']}'")
     until(browser, "document.querySelectorAll('#front-program li').length > 0")
     until(browser, LOADED)
 
@@ -207,9 +207,8 @@ def test_cells_show_weights_and_rules(page, run):
     scale, two_sided = colours.sequential(False), colours.diverging(False)
     for view, q, k in (("true", 7, 0), ("program", 9, 9), ("difference", 10, 4)):
         point_at(page, view, q, k)
-        sign = {"<0x0A>": "↵"}
         assert [text(page, "#cell-query"), text(page, "#cell-key")] == [
-            sign.get(t, t.replace(" ", "·")) for t in (here.tokens[q], here.tokens[k])
+            t.replace(" ", "·").replace("\n", "↵") for t in (here.tokens[q], here.tokens[k])
         ]
         assert abs(shown_number(page, "true") - true[q, k]) <= 0.0006
         assert abs(shown_number(page, "program") - pattern[q, k]) <= 0.0006
@@ -276,12 +275,12 @@ def test_the_keyboard_alone(page, run):
     assert page.execute_script("return document.activeElement.dataset.head") == "L1H1"
     assert "L1H1" in text(page, "#map-status")
     press(Keys.HOME, Keys.ARROW_LEFT, Keys.ENTER)
-    until(page, "document.getElementById('head-title').textContent === 'Layer 1, head 0'")
+    until(page, "document.getElementById('head-title').textContent === 'L1H0'")
     outline = page.execute_script("return getComputedStyle(document.activeElement).outlineStyle")
     assert outline != "none"  # the focus is seen
     press(Keys.TAB)  # the map is one stop
     assert page.execute_script("return document.activeElement.closest('#map')") is None
-    for _ in range(12):
+    for _ in range(40):
         if page.execute_script("return document.activeElement.id") == "matrices":
             break
         press(Keys.TAB)
@@ -305,8 +304,82 @@ def test_the_library_leads_to_its_heads(page, run):
     assert [c.text for c in chips] == [f"L{layer}H{head}" for layer, head in program["heads"]]
     chips[-1].click()
     layer, head = program["heads"][-1]
-    assert text(page, "#head-title") == f"Layer {layer}, head {head}"
+    assert text(page, "#head-title") == f"L{layer}H{head}"
     assert len(page.find_elements("css selector", "#cover-chart polyline")) == 4
+    assert "greedy, test" in text(page, "#cover-chart") and "the library, after exchanges" in text(page, "#cover-chart")
+
+
+def listed(page):
+    return page.execute_script("return [...document.querySelectorAll('#list tbody tr')].map(r => r.dataset.listed)")
+
+
+def fill(page, selector, value):
+    page.execute_script(
+        "const box = document.querySelector(arguments[0]); box.value = arguments[1]; box.dispatchEvent(new Event('input'))",
+        selector,
+        value,
+    )
+
+
+def test_the_list_sorts_filters_and_searches(page, run):
+    def names(records):
+        return [f"L{r['layer']}H{r['head']}" for r in records]
+
+    assert listed(page) == names(run.records)
+    for column, key in (
+        (2, lambda r: r["iou"]["test"]),
+        (3, lambda r: r["iou"]["test"] - r["baseline"]["test"]),
+        (4, lambda r: r["size"]),
+    ):
+        page.find_elements("css selector", "#list th button")[column].click()
+        by_name = {n: key(r) for n, r in zip(names(run.records), run.records, strict=True)}
+        values = [by_name[n] for n in listed(page)]
+        assert values == sorted(values, reverse=True)
+        page.find_elements("css selector", "#list th button")[column].click()
+        assert [by_name[n] for n in listed(page)] == sorted(values)
+    page.find_elements("css selector", "#list th button")[0].click()
+    wanted = [r for r in run.records if "same(text)" in r["program"]]
+    fill(page, "#list-words", "same(text)")
+    assert listed(page) == names(wanted) and wanted
+    fill(page, "#list-words", "")
+    kind = run.records[0]["kind"]
+    fill(page, "#list-kind", kind)
+    assert listed(page) == names([r for r in run.records if r["kind"] == kind])
+    fill(page, "#list-kind", "")
+    fill(page, "#list-layer", "1")
+    assert listed(page) == names([r for r in run.records if r["layer"] == 1])
+    fill(page, "#list-layer", "")
+    fill(page, "#list-low", "0.6")
+    assert listed(page) == names([r for r in run.records if r["iou"]["test"] >= 0.6])
+    fill(page, "#list-low", "")
+    page.find_element("css selector", "[data-listed=L1H1] button").click()
+    until(page, "document.getElementById('head-title').textContent === 'L1H1'")
+
+
+def test_the_page_opens_on_a_head_that_teaches_something(page, run):
+    gains = {f"L{r['layer']}H{r['head']}": r["iou"]["test"] - r["baseline"]["test"] for r in run.records}
+    assert gains[text(page, "#head-title")] == max(gains.values())
+    assert page.execute_script("return location.hash") == f"#{text(page, '#head-title')}"
+
+
+def test_the_text_is_shaded_by_the_query_under_the_pointer(page):
+    from selenium.webdriver import ActionChains
+
+    until(page, LOADED)
+    place = page.find_element("css selector", "#text-true [data-token='5']")
+    page.execute_script("arguments[0].scrollIntoView({block: 'center'})", place)
+    ActionChains(page, duration=0).move_to_element(place).perform()
+    until(page, "document.querySelector('#text-program .query').dataset.token === '5'")
+    assert text(page, "#cell dt") == "query 5"
+    shown = page.execute_script("return [...document.querySelectorAll('#text-program span')].map(s => Number(s.title))")
+    assert shown == pytest.approx(page.execute_script("return [...view.program.subarray(5 * view.n, 6 * view.n)]"), abs=6e-4)
+
+
+def test_the_head_stays_in_view_in_a_wide_window(page):
+    style = "return getComputedStyle(document.getElementById('head')).position"
+    assert page.execute_script(style) == "sticky"
+    page.set_window_size(700, 900)
+    assert page.execute_script(style) != "sticky"
 
 
 def test_replacement_spending_and_settings(page, run):
