@@ -94,9 +94,7 @@ class Campaign:
             goals = plan.focus or plan.heads
             jobs = [(f"refine/{h}", units.refine, {"head": h, "starts": starts.get(h, []), "others": others}) for h in goals]
             self._phase("refine", jobs)
-            pool, iou = self._scores()
-            groups = units.groups(pool, iou, plan.heads, (max(1, plan.library_size // 2), plan.library_size))
-            self._phase("share", [(f"share/{i}", units.share, {"number": i, **g}) for i, g in enumerate(groups)])
+            self._share()
         except KeyboardInterrupt:
             self.interrupted = True  # what is there is worth finishing; a second Ctrl-C ends at once
         started = self.clock()
@@ -110,6 +108,18 @@ class Campaign:
         self.report("finish", 1, 1, self.figures)
         self._spend("finish", started)
         return complete
+
+    def _share(self) -> None:
+        """Programs for groups of heads, in rounds: what one round finds makes other groups in the next."""
+        number = 0
+        size = self.plan.library_size
+        known: set[tuple[int, ...]] = set()
+        for sizes in ((max(1, size // 2), size), (size,)):
+            pool, iou = self._scores(with_shared=number)
+            groups = [g for g in units.groups(pool, iou, self.plan.heads, sizes) if tuple(g["heads"]) not in known]
+            self._phase("share", [(f"share/{number + i}", units.share, {"number": number + i, **g}) for i, g in enumerate(groups)])
+            known |= {tuple(g["heads"]) for g in groups}
+            number += len(groups)
 
     def _consult(self, proposer: LLMProposer) -> None:
         """The rounds of the language models, and the work on what they propose."""
@@ -187,11 +197,14 @@ class Campaign:
         self.folder.write(name, list(best.values()))
         return name
 
-    def _scores(self) -> tuple[finish.Pool, np.ndarray]:
-        """The programs that may stand in a library, and their IoU (P, H) on `select` for every head."""
+    def _scores(self, with_shared: int) -> tuple[finish.Pool, np.ndarray]:
+        """The programs that may stand in a library, and their IoU (P, H) on `select` for every head.
+
+        with_shared: how many units of shared programs of this round count, so that a run gone on with sees what it saw before.
+        """
         started = self.clock()
         try:
-            pool, _ = finish.gather(self.folder, BEFORE_SHARED, self.plan)
+            pool, _ = finish.gather(self.folder, BEFORE_SHARED, self.plan, with_shared)
             eligible = finish.shareable(pool, self.plan)
             return eligible, self.scores(eligible.programs, "select")
         finally:

@@ -40,18 +40,23 @@ class Pool:
         )
 
 
-def results(folder: RunFolder, phase: str) -> Iterator[dict[str, Any]]:
-    """The results of a phase's finished units, those of earlier rounds first, in order."""
-    for name in folder.units(phase):
+def results(folder: RunFolder, phase: str, first: int | None = None) -> Iterator[dict[str, Any]]:
+    """The results of a phase's finished units, those of earlier rounds first, in order; of this round the `first` ones or all."""
+    earlier = folder.units(phase, current=False)
+    current = [name for name in folder.units(phase) if name not in earlier]
+    for name in (*earlier, *current[:first]):
         yield folder.read(name)
 
 
-def gather(folder: RunFolder, phases: Sequence[str], plan: Plan) -> tuple[Pool, dict[str, int]]:
-    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were."""
+def gather(folder: RunFolder, phases: Sequence[str], plan: Plan, shared: int = 0) -> tuple[Pool, dict[str, int]]:
+    """The programs of all finished units of these phases, the same canonical text once; and how many proposals there were.
+
+    shared: and of the first so many units of shared programs of this round.
+    """
     known: dict[str, list[Any]] = {}
     counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
-    for phase in phases:
-        for unit in results(folder, phase):
+    for phase, first in (*((phase, None) for phase in phases), *([("share", shared)] if shared else [])):
+        for unit in results(folder, phase, first):
             for name in counts:
                 counts[name] += unit["counts"][name]
             for c in unit["candidates"]:

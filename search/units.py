@@ -126,7 +126,8 @@ def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float 
 
     most = plan["max_size"] or LONGEST
     effort = Effort(price=min(plan["parsimony"], 0.0004), shown=min(SHOWN, most), most=most if long else 0, rules=plan["max_rules"])
-    return Growth(workplace.candidates(path), list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])))
+    sets = workplace.token_sets(path, plan["max_set"]) if long else None
+    return Growth(workplace.candidates(path), list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), sets)
 
 
 def _read(growth: Growth, starts: Sequence[Start]) -> list[Shape]:
@@ -173,6 +174,8 @@ def _handed_on(
             rules = len(f.program.rules())
             candidates[text] = {"program": text, "rules": rules, "proposer": proposer, "root": proposer, "fit": round(f.iou, 6)}
     select = 0.0
+    for board in (workplace.candidates(path).board, workplace.whole(path, "fit")):
+        board.forget()
     if finished:  # for the progress report alone
         board = workplace.whole(path, "select")
         select = iou(board, max(finished, key=lambda f: f.iou).shape, board.target(heads))

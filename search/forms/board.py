@@ -9,7 +9,7 @@ import numpy as np
 
 from dsl import parse_expression
 from dsl.evaluator import value
-from dsl.nodes import Expr, free_names
+from dsl.nodes import Expr, Member, free_names
 from search.forms.kernels import select
 from search.forms.shapes import Feature
 from search.problem import Problem
@@ -126,6 +126,12 @@ class Board:
             _, (old, _) = self._cells.popitem(last=False)
             self._kept -= len(old)
         return found, starts
+
+    def forget(self) -> None:
+        """Drops what is kept of sets of tokens, which are made anew for each head."""
+        self._masks = {c: mask for c, mask in self._masks.items() if not isinstance(c, Member)}
+        self._cells = OrderedDict((g, c) for g, c in self._cells.items() if not any(isinstance(part, Member) for part in g))
+        self._kept = sum(len(cells) for cells, _ in self._cells.values())
 
     def steps(self, conditions: Sequence[Expr]) -> np.ndarray:
         """(R) uint8: the first of the conditions on the query that holds in each row, their number where none does."""

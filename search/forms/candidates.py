@@ -6,6 +6,8 @@ triple the attention A and the program's mass P on its cells and the slope of th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +59,25 @@ class Candidates:
         self.cost = self._cost()
         self.omega = board.omega[text].astype(np.float32) * np.float32(len(text))  # (R) weight of each row's text, 1 on average
         self.telling = np.stack([self._count(mask) for mask in self._relations()])
+
+    def extended(self, query: Sequence[Expr], key: Sequence[Expr]) -> Candidates:
+        """With more conditions, those that tell something."""
+        more = copy(self)
+        query = [g for g in query if g not in self.query and self._telling(g)]
+        key = [g for g in key if g not in self.key and self._telling(g)]
+        more.query, more.key = [*self.query, *query], [*self.key, *key]
+        rows = np.zeros((len(self.q), len(query), self.height), np.float32)
+        text = np.repeat(np.arange(len(self.q)), np.diff(self.board.texts))
+        for i, guard in enumerate(query):
+            rows[text, i, self.line] = self.board.mask(guard)[1]
+        more.q = np.concatenate([self.q, rows], 1)
+        keys = np.zeros((self.k.shape[0], len(key)), np.float32)
+        for i, guard in enumerate(key):
+            keys[self.valid.ravel(), i] = self.board.mask(guard)[1]
+        more.k = np.concatenate([self.k, keys], 1)
+        more.cost = more._cost()
+        more.telling = np.stack([more._count(mask) for mask in more._relations()])
+        return more
 
     def _telling(self, guard: Expr) -> bool:
         _, mask = self.board.mask(guard)

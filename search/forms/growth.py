@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from dsl import parse_expression
-from dsl.nodes import Expr
+from dsl.nodes import Expr, Member
 from search.forms import kernels
 from search.forms.board import Board
 from search.forms.candidates import Candidates
 from search.forms.fitting import Fit, fitted, score
 from search.forms.shapes import RuleShape, Shape, rule_size, size, tokens
+from search.forms.token_sets import TokenSets
 
 SHORTEST = 24  # tokens at which a long program is no longer cut back
 
@@ -52,12 +53,14 @@ class Growth:
     heads: Sequence[int]
     effort: Effort
     budget: float = math.inf  # programs scored at most, checked between moves
+    sets: TokenSets | None = None  # sets of tokens, which programs beyond the shown length may list
     evaluations: int = 0
     shape: Shape = field(init=False)
     iou: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.board = self.candidates.board
+        self.words = self.candidates
         self.targets = self.board.target(self.heads)  # (H, C)
         self.target = self.targets.mean(0)  # what new rules are chosen by
         c = len(self.board.q)
@@ -89,6 +92,17 @@ class Growth:
         fit = Fit(self.board, self.shape.rules)
         fit.run(self.targets, fit.theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
         kernels.rowwise(self.target, self.out[0], self.board.q, self.board.rows, self.total, self.common)
+
+    def list_tokens(self) -> None:
+        """Makes sets of tokens that would serve the present shape conditions of the next rules."""
+        if self.sets is None:
+            return
+        W, G, P = self.out
+        self.observe()
+        used = {g for rule in self.shape.rules for g in (*rule.guard, *rule.steps) if isinstance(g, Member)}
+        query, key = self.sets.proposals(G * W, P)
+        sides = {s: [g for g in used if self.board.mask(g)[0] == s] for s in "qk"}
+        self.candidates = self.words.extended([*query, *sides["q"]], [*key, *sides["k"]])
 
     def additions(self, limit: int) -> Iterator[tuple[float, RuleShape, float]]:
         """(IoU, rule, its constant) of promising new rules, constants by line search."""
@@ -388,6 +402,7 @@ def grown(growth: Growth) -> list[Found]:
     growth.reconsider(effort.price, effort.shown)
     pruned(effort.price)
     if effort.most > effort.shown:
+        growth.list_tokens()
         _extend(growth, effort.last_price, effort.most, note, careful=False)
         while size(growth.shape) > SHORTEST and growth.affordable() and growth.shorten():
             note()
@@ -411,6 +426,8 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
         elif changed:
             moved |= growth.bend(price, limit, [count - 1])
         note()
+        if not careful and count % 3 == 0:
+            growth.list_tokens()
         if careful or count % 4 == 0:
             while growth.prune(price):
                 note()

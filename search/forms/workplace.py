@@ -10,6 +10,7 @@ from search import workspace
 from search.folder import RunFolder
 from search.forms.board import Board
 from search.forms.candidates import Candidates
+from search.forms.token_sets import SIZES, TokenSets
 from search.forms.vocabulary import Vocabulary, vocabulary
 from search.problem import Problem
 
@@ -34,6 +35,12 @@ def candidates(path: str) -> Candidates:
     found = Candidates(_board(problem, SMALL), words(problem, RunFolder(Path(path)).concepts()))
     problem.batch.forget()
     return found
+
+
+@lru_cache(maxsize=2)
+def token_sets(path: str, most: int | None) -> TokenSets:
+    """The tokens of a run's `fit` texts that long programs may list, `most` of them in one set."""
+    return TokenSets(candidates(path).board, most or max(SIZES))
 
 
 @lru_cache(maxsize=2)
