@@ -27,6 +27,7 @@ COMMANDS = {
     "serve": "a live page on this machine: texts and programs of one's own",
     "compare": "the same heads under several runs",
     "find": "programs of runs that use a word, a concept, a relation, or do the same",
+    "simulate": "what a reader of the explanations knows about the heads",
     "merge": "join run folders of parts of a model into one",
 }
 INTERRUPTED = 130

@@ -16,6 +16,9 @@ def rows(folder: RunFolder, head: str | None = None) -> Iterator[tuple[str, ...]
     """One row for each program of an answer and each call that failed, in their order; head: of one head, such as L2H3, alone."""
     per_layer = folder.description()["model"]["heads"]
     for number, record in enumerate(rounds(folder)):
+        for p in record["proposals"] if head is None else ():
+            if p["head"][0] < 0:  # of the conversation about the whole model
+                yield "model", str(number + 1), p["model"], _first_line(p["source"]), f"{p['status']}: {brought_nothing(p)}"
         for row in record["heads"]:
             place = list(divmod(row, per_layer))
             name = "L{}H{}".format(*place)
@@ -26,8 +29,12 @@ def rows(folder: RunFolder, head: str | None = None) -> Iterator[tuple[str, ...]
                 if p["head"] == place:
                     again = " (corrected)" if p["corrected"] else ""
                     what = brought_nothing(p)
-                    shown = fate if what is None else f"{p['status']}: {what}"
+                    merit = f"tried: merit {p['merit']:.3f}; {fate}" if p.get("merit") is not None else fate
+                    shown = merit if what is None else f"{p['status']}: {what}"
                     yield name, str(number + 1), p["model"] + again, _first_line(p["source"]), shown
+            for e in record.get("endings", ()):
+                if e["head"] == place:
+                    yield name, str(number + 1), "", "", f"conversation of {e['rounds']} rounds; {e['ended']}"
             for f in record.get("failures", ()):
                 if f["head"] == place:
                     yield name, str(number + 1), "", "", f"the call failed: {f['message']}"

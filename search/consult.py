@@ -5,7 +5,7 @@ A round's proposals are one file of the run folder, written with what was spent,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from search import workspace
@@ -14,10 +14,15 @@ from search.rounds import UNITS_A_ROUND, brought_nothing
 
 if TYPE_CHECKING:
     from dsl.nodes import Program
-    from search.llm.proposer import HeadTask, LLMProposer, Proposal
+    from search.llm.proposer import HeadTask, LLMProposer, Proposal, Translate
+    from search.llm.survey import Survey
 
+SURVEY_HEADS = 8  # from so many on a conversation about the whole model comes first
 WAVE = 16  # heads asked about in one round
 UNLIMITED_ROUNDS = 2  # questions about a head where no limit on calls, tokens or dollars says otherwise
+MOST_ADOPTED = 8  # programs of one conversation that are fitted and evolved
+DESK_TEXTS = 24  # of `fit` on which tools look and fit, and of `select`, over all domains
+SHORT = 50  # size of the programs that are told beside the best
 SCORER_TEXTS = 8  # for the feedback on single rules
 NEAR = 2  # programs of other heads shown
 
@@ -42,9 +47,11 @@ def consult(
     most = UNLIMITED_ROUNDS if limits.calls is limits.tokens is limits.usd is None else None
     asked = dict.fromkeys(heads, 0)
     problems: dict[int, list[str]] = {}  # of each head: what was proposed in vain
+    silent: set[int] = set()  # heads whose last conversation ended without any program
     number = 0
     while True:
         name = f"rounds/{number}.json"
+        survey = number == 0 and limits.rounds > 0 and limits.survey and len(heads) >= SURVEY_HEADS
         if folder.has(name):
             record = folder.read(name)
             proposer.restore(record["state"])
@@ -56,22 +63,38 @@ def consult(
             progress = [
                 Progress(divmod(h, per_layer), baseline[h], known[h][0][0] if known.get(h) else None, asked[h])
                 for h in heads
-                if most is None or asked[h] < most
+                if (most is None or asked[h] < most) and h not in silent
             ]
-            chosen = [layer * per_layer + head for layer, head in proposer.plan(progress, WAVE)]
+            chosen = [layer * per_layer + head for layer, head in proposer.plan(progress, len(heads) if survey else WAVE)]
             if not chosen:
                 return
-            proposals = proposer.propose([task(folder, h, asked[h], baseline[h], known, problems.get(h, [])) for h in chosen], late)
+            tasks = [] if survey else [task(folder, h, asked[h], baseline[h], known, problems.get(h, [])) for h in chosen]
+            if survey:
+                proposals = proposer.survey(surveyed(folder, chosen, known, proposer), late)
+            elif limits.rounds:
+                tasks = [
+                    seated(folder, h, t, baseline[h], known, proposer.translate, proposer.concepts)
+                    for h, t in zip(chosen, tasks, strict=True)
+                ]
+                proposals = proposer.converse(tasks, late)
+            else:
+                proposals = proposer.propose(tasks, late)
             records = [p.record() for p in proposals]
-            folder.write(name, {"heads": chosen, "proposals": records, "failures": proposer.failures(), "state": proposer.state()})
-        for h in chosen:
+            record = {"heads": chosen, "proposals": records, "failures": proposer.failures(), "endings": proposer.endings}
+            folder.write(name, {**record, "state": proposer.state()})
+        for h in chosen if not survey else ():
             asked[h] += 1
+        if limits.rounds and not survey:
+            spoken_of = {p.head for p in proposals}
+            silent |= {h for h in chosen if divmod(h, per_layer) not in spoken_of}
         for p in proposals:
-            if reason := brought_nothing(p.record()):
+            if p.head[0] >= 0 and (reason := brought_nothing(p.record())):
                 problems.setdefault(p.head[0] * per_layer + p.head[1], []).append(reason)
         units = []
         for h in chosen:
-            programs = list(dict.fromkeys(str(p.program) for p in _usable(proposals, divmod(h, per_layer))))
+            usable = _usable(proposals, divmod(h, per_layer))
+            usable.sort(key=lambda p: -(p.merit or 0.0))  # a stable sort: what was not measured keeps its order
+            programs = list(dict.fromkeys(str(p.program) for p in usable))[: MOST_ADOPTED if limits.rounds else None]
             if programs:
                 units.append((f"llm/{number * UNITS_A_ROUND + h}", h, programs))
         run_units(units)
@@ -114,6 +137,65 @@ def task(folder: RunFolder, row: int, asked: int, baseline: float, known: Known,
         near=[NearFit("L{}H{}".format(*divmod(h, per_layer)), p, s) for s, h, p in near],
     )
     return HeadTask(evidence, state)
+
+
+def surveyed(folder: RunFolder, heads: Sequence[int], known: Known, proposer: LLMProposer) -> Survey:
+    """The desk of the conversation about the whole model."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from search.llm.survey import Survey, kinds
+    from search.llm.tools.concepts import at_hand
+    from search.selection import PARSIMONY
+
+    path = str(folder.path)
+    desk = Survey(
+        name="model",
+        row=heads[0],
+        fit=workspace.sample(path, "fit", DESK_TEXTS),
+        select=workspace.sample(path, "select", DESK_TEXTS),
+        translate=proposer.translate,
+        parsimony=PARSIMONY,
+        per_layer=folder.description()["model"]["heads"],
+        concepts=at_hand(folder.concepts(), proposer.concepts),
+        rows=tuple(heads),
+        known=np.array([known[h][0][0] if known.get(h) else 0.0 for h in heads]),
+    )
+    return replace(desk, kinds=kinds(desk))
+
+
+def seated(
+    folder: RunFolder, row: int, task: HeadTask, baseline: float, known: Known, translate: Translate, concepts: Mapping[str, str]
+) -> HeadTask:
+    """The task with a desk for a conversation, and what is known of the head in words."""
+    from dataclasses import replace
+
+    from dsl import parse, size
+    from search.llm.tools.concepts import at_hand
+    from search.llm.tools.desk import Desk, Other
+    from search.selection import PARSIMONY
+
+    path, per_layer = str(folder.path), folder.description()["model"]["heads"]
+    others = [Other("L{}H{}".format(*divmod(h, per_layer)), known[h][0][1]) for h in sorted(known) if h != row and known[h]]
+    best = known.get(row, [])
+    lines = [f"The best simple pattern has IoU {baseline:.3f}."]
+    short = [(iou, p) for iou, p in best if size(parse(p)) <= SHORT][:1]
+    for title, found in (("The best program so far", best[:1]), (f"The best of at most {SHORT} tokens", short)):
+        lines += [f"{title}: IoU {iou:.3f}, size {size(parse(p))}\n{p.strip()}" for iou, p in found]
+    desk = Desk(
+        name=task.evidence.name,
+        row=row,
+        fit=workspace.sample(path, "fit", DESK_TEXTS),
+        select=workspace.sample(path, "select", DESK_TEXTS),
+        translate=translate,
+        parsimony=PARSIMONY,
+        per_layer=per_layer,
+        others=others,
+        concepts=at_hand(folder.concepts(), concepts),
+        start=parse(best[0][1]) if best else None,
+    )
+    return replace(task, desk=desk, known="\n".join(dict.fromkeys(lines)))
 
 
 def _iou(folder: RunFolder, program: Program, row: int) -> float:

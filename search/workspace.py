@@ -36,6 +36,20 @@ def part(path: str, split: str, texts: int) -> Problem:
     return whole.part(range(min(texts, len(whole))))
 
 
+@lru_cache(maxsize=4)
+def sample(path: str, split: str, texts: int) -> Problem:
+    """So many texts of a split, as many of each domain as there are, the first ones; none of a domain that is held out."""
+    whole = problem(path, split)
+    domains = whole.domains
+    places = [[t for t, name in enumerate(domains.each) if name == d] for d in domains.names if d not in domains.held_out]
+    counts = [0] * len(places)
+    while sum(counts) < texts and any(n < len(p) for n, p in zip(counts, places, strict=True)):
+        for i, p in enumerate(places):
+            counts[i] += counts[i] < len(p) and sum(counts) < texts
+    chosen = sorted(t for n, p in zip(counts, places, strict=True) for t in p[:n])
+    return whole.part(chosen or range(min(texts, len(whole))))
+
+
 def settle(path: str, *splits: str) -> None:
     """At the end of a piece of work: what programs evaluated to on these splits is forgotten, and its memory given back."""
     for split in splits:

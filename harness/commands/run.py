@@ -228,11 +228,16 @@ def _take_back(args: Namespace, folder: RunFolder) -> None:
 def _dry_run(args: Namespace, session: Session, opened: Opened, rows: tuple[int, ...]) -> int:
     from dataclasses import asdict
 
-    from search.consult import baselines, task
+    from search.consult import baselines, seated, task
     from search.llm.start import dry_run
+    from search.validate import LiftRecord
 
     simple = baselines(session.folder, rows)
-    found = dry_run(opened, [task(session.folder, row, 0, simple[row], {}) for row in rows])
+    tasks = [task(session.folder, row, 0, simple[row], {}) for row in rows]
+    if opened.settings.rounds:  # no tool is used: nothing is translated
+        idle = LiftRecord("refused", reason="nobody is asked")
+        tasks = [seated(session.folder, row, t, simple[row], {}, lambda _: idle, {}) for row, t in zip(rows, tasks, strict=True)]
+    found = dry_run(opened, tasks)
     if args.json:
         output.document(asdict(found))
     else:

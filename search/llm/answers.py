@@ -9,11 +9,11 @@ import ast
 import html
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dsl.errors import LanguageError
-from dsl.nodes import Program
+from dsl.nodes import Concept, Program
 from search.llm.code import DEFINITION, RULE, TYPOGRAPHY, has_rules, is_program, json_data, mended, parsed
 from search.llm.edits import Edit, applied, bare, hunks, is_diff, replacements
 from search.llm.envelopes import blocks, spoken, unmarked
@@ -143,7 +143,7 @@ def _read_block(label: str, body: str, cut_off: bool) -> list[Candidate]:
     if DEFINITION.search(body):  # labels are often wrong
         return _python(body, cut_off)
     if label in _PATTERN or has_rules(body):
-        return [_language(body)]
+        return [read_language(body)]
     return _python(body, cut_off) if label in _PYTHON else []  # a listing, a shell command, an example of the output
 
 
@@ -162,19 +162,20 @@ def _read_loose(text: str, cut_off: bool, edits: list[Edit]) -> list[Candidate]:
     rules = [i for i, line in enumerate(lines) if RULE.match(line) and not line.lstrip().startswith("#")]
     if not rules:
         return []
-    candidate = _language("\n".join(lines[rules[0] : rules[-1] + 1]))
+    candidate = read_language("\n".join(lines[rules[0] : rules[-1] + 1]))
     # "Set your expectations …" is prose, not a broken program
     return [candidate] if candidate.program is not None or len(rules) > 1 else []
 
 
-def _language(body: str) -> Candidate:
+def read_language(body: str, concepts: Mapping[str, Concept] | None = None) -> Candidate:
+    """A text that is meant to be one program of the language; concepts: those that it may use without defining them."""
     from dsl.parser import parse
 
     source = textwrap.dedent(body.expandtabs(4)).strip("\n")
     first: LanguageError | None = None
     for attempt in (source, html.unescape(source), source.translate(TYPOGRAPHY)):
         try:
-            program = parse(attempt)
+            program = parse(attempt, concepts or {})
         except LanguageError as e:
             first = first or e
             continue

@@ -33,6 +33,7 @@ class Draft:
     sample: int
     purpose: str
     model: str | None = None
+    tools: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Asker:
             if probe and wave:
                 break
             if self.store.get(request) is None:  # else it is paid already, and used whatever the budget says
-                tokens = sum(estimate_tokens(content) for _, content in request.messages)
+                tokens = sum(estimate_tokens(text) for message in request.messages for text in message[1:])
                 if not self.ledger.fits(request, tokens, wave):
                     break
             wave.append(request)
@@ -114,7 +115,7 @@ class Asker:
             return None
         parameters = tuple(sorted(self.settings.parameters().items()))
         model = draft.model or choose(self.live, draft.head, draft.sample)
-        return Request(model, draft.messages, parameters, draft.sample, draft.head, draft.purpose)
+        return Request(model, draft.messages, parameters, draft.sample, draft.head, draft.purpose, draft.tools)
 
     def _send(self, wave: Sequence[Request]) -> list[Answer | BackendError]:
         unique = {request.key: request for request in wave}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from search.llm.scrub import one_line
 
-Messages = tuple[tuple[str, str], ...]  # (role, content)
+Messages = tuple[tuple[str, ...], ...]  # (role, content), or (role, content, JSON of what else the message has: tool calls)
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,13 @@ class Request:
     parameters: tuple[tuple[str, Any], ...]  # sorted by name; values are JSON data
     sample: int  # distinguishes repeated questions of the same words
     head: tuple[int, int] = field(compare=False)
-    purpose: str = field(default="propose", compare=False)  # propose, refine or correct
+    purpose: str = field(default="propose", compare=False)  # propose, refine, correct, explain or simulate
+    tools: str = ""  # definitions of tools as JSON text
 
     @property
     def key(self) -> str:
-        """SHA-256 of model, messages, parameters and sample number."""
-        data = [self.model, self.messages, self.parameters, self.sample]
+        """SHA-256 of model, messages, parameters, sample number and tools."""
+        data = [self.model, self.messages, self.parameters, self.sample, *([self.tools] if self.tools else [])]
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:40]
 
@@ -43,6 +44,15 @@ class Usage:
 
 
 @dataclass(frozen=True)
+class ToolCall:
+    """A native call of a tool; arguments are JSON text, as the model wrote it."""
+
+    identity: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True)
 class Answer:
     """What came back. cost_usd is None where no price is known; `estimated` where the server reported no usage."""
 
@@ -51,6 +61,7 @@ class Answer:
     cost_usd: float | None = None
     finish: str = "stop"  # "length": cut off at max_tokens
     estimated: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 class Backend(Protocol):

@@ -8,6 +8,10 @@ from search.llm import reference
 from search.llm.backend import Messages
 from search.llm.evidence import HeadEvidence, hints, listing
 from search.llm.prompt import Template, estimate_tokens
+from search.llm.protocol import TEXT, manual
+from search.llm.settings import LLMSettings
+from search.llm.survey import SURVEY_TOOLS, Survey, overview
+from search.llm.tools.desk import Desk
 
 # texts, cells per stratum and text, tokens shown of a text: from rich to poor
 _SIZES = (
@@ -61,6 +65,44 @@ def compose(evidence: HeadEvidence, template: Template, budget: int, feedback: M
             if smallest <= budget:
                 return _messages(system, template.fill("propose", {**values, "cells": cells}))
     return _messages(system, template.fill("propose", {**values, "cells": listing(evidence, *_SIZES[-1])}))
+
+
+def opening(evidence: HeadEvidence, template: Template, desk: Desk, known: str, settings: LLMSettings) -> Messages:
+    """The first messages of a conversation with tools: what is the same for all heads, then the head."""
+    annotated = any(text.annotated for text in evidence.texts)
+    protocol = TEXT if settings.protocol == "auto" else settings.protocol
+    values = {"language": reference.language(annotated), "tools": manual(protocol), "parsimony": f"{desk.parsimony:g}"}
+    kinds = desk.fit.domains.names
+    texts = f"{len(desk.fit)} texts" + (f" of {len(kinds)} kinds ({', '.join(kinds)})" if len(kinds) > 1 else "")
+    head = {
+        "head": evidence.name,
+        "mask": reference.mask(evidence.causal),
+        "hints": hints(evidence),
+        "known": f"{_at_hand(desk)}{known}\nTools see {texts}; others choose.",
+        "rounds": str(settings.rounds),
+    }
+    return _messages(template.fill("explainer", values), template.fill("explain", head))
+
+
+def surveying(template: Template, desk: Survey, settings: LLMSettings) -> Messages:
+    """The first messages of the conversation about the whole model."""
+    annotated = any(text.annotated for text in desk.fit.texts_given)
+    protocol = TEXT if settings.protocol == "auto" else settings.protocol
+    tools = manual(protocol, SURVEY_TOOLS)
+    values = {"language": reference.language(annotated), "tools": tools, "parsimony": f"{desk.parsimony:g}"}
+    model = {
+        "mask": reference.mask(desk.fit.causal),
+        "kinds": overview(desk),
+        "known": _at_hand(desk),
+        "rounds": str(settings.rounds),
+    }
+    return _messages(template.fill("explainer", values), template.fill("survey", model))
+
+
+def _at_hand(desk: Desk) -> str:
+    if not desk.concepts:
+        return ""
+    return "Concepts at hand:\n" + "\n".join(map(str, desk.concepts.values())) + "\n"
 
 
 def correction(first: Messages, answer: str, template: Template, problems: str) -> Messages:

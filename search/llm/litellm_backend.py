@@ -16,11 +16,12 @@ from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
-from search.llm.backend import Answer, BackendError, Request, Usage
+from search.llm.backend import Answer, BackendError, Messages, Request, ToolCall, Usage
 from search.llm.parts import joining_client
 from search.llm.prompt import estimate_tokens
 from search.llm.scrub import hide_values
 from search.llm.settings import LLMSettings, Price
+from search.llm.store import message_record
 
 _NO_KEY_NEEDED = ("ollama", "ollama_chat")  # litellm asks for OLLAMA_API_BASE, which has a default
 
@@ -85,7 +86,15 @@ def price_of(model: str, prices: Mapping[str, Price]) -> Price | None:
     return Price(*map(float, costs))
 
 
-def count_tokens(model: str, messages: tuple[tuple[str, str], ...]) -> int:
+def knows_tools(model: str) -> bool:
+    """Whether litellm's table says that the model takes native tools; of a model it does not know it says no."""
+    try:
+        return bool(_litellm().supports_function_calling(model=model))
+    except Exception:  # of several kinds for names it cannot place
+        return False
+
+
+def count_tokens(model: str, messages: Messages) -> int:
     """Tokens of a prompt by litellm's tokenizer for the model; an approximation where it has none of its own."""
     return int(_litellm().token_counter(model=model, messages=_messages(messages)))
 
@@ -133,6 +142,7 @@ class LiteLLMBackend:
                 num_retries=0,
                 max_retries=0,
                 **dict(request.parameters),
+                **({"tools": json.loads(request.tools)} if request.tools else {}),
             )
             # litellm imports much of itself in the first call, which is not the server's time; while nothing at all arrives,
             # the client's own timeout ends the call
@@ -167,8 +177,8 @@ def _new_loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def _messages(messages: tuple[tuple[str, str], ...]) -> list[dict[str, str]]:
-    return [{"role": role, "content": content} for role, content in messages]
+def _messages(messages: Messages) -> list[dict[str, Any]]:
+    return [message_record(m) for m in messages]
 
 
 def _answer(response: Any, request: Request, settings: LLMSettings) -> Answer:
@@ -179,17 +189,21 @@ def _answer(response: Any, request: Request, settings: LLMSettings) -> Answer:
     text = hide_values(message.content or "").encode("utf-8", "replace").decode()  # lone surrogates cannot be sent back
     fields = getattr(message, "provider_specific_fields", None) or {}
     refusal = getattr(message, "refusal", None) or fields.get("refusal")  # where it stands depends on litellm's version
-    if not text.strip() and (finish == "content_filter" or refusal):
+    called = tuple(
+        ToolCall(str(c.id or f"call_{i}"), str(c.function.name or ""), hide_values(c.function.arguments or ""))
+        for i, c in enumerate(getattr(message, "tool_calls", None) or ())
+    )
+    if not text.strip() and not called and (finish == "content_filter" or refusal):
         raise BackendError("refusal", f"{request.model}: {refusal or 'stopped by the content filter'}")
     usage = getattr(response, "usage", None)
     prompt, completion = (int(getattr(usage, f"{side}_tokens", 0) or 0) for side in ("prompt", "completion"))
     estimated = prompt == 0
     if estimated:  # the server reports nothing: budgets go by estimates
-        prompt = sum(estimate_tokens(content) for _, content in request.messages)
+        prompt = sum(estimate_tokens(part) for message in request.messages for part in message[1:])
         completion = estimate_tokens(text)
     price = settings.prices.get(request.model)
     cost = price.cost(prompt, completion) if price else _cost(response, request.model, prompt, completion, estimated)
-    return Answer(text, Usage(prompt, completion), cost, finish, estimated)
+    return Answer(text, Usage(prompt, completion), cost, finish, estimated, called)
 
 
 def _cost(response: Any, model: str, prompt: int, completion: int, estimated: bool) -> float | None:

@@ -8,13 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from search.llm.backend import KINDS
-from search.llm.settings import LLMSettings, parse_models, read_settings
+from search.llm.settings import PROTOCOLS, LLMSettings, parse_models, read_settings
 
 # by destination: the field of LLMSettings
-_FIELDS = {"llm_base_url": "base_url", "llm_calls": "calls", "llm_tokens": "tokens", "max_usd": "usd"}
+_FIELDS = {
+    "llm_base_url": "base_url",
+    "llm_calls": "calls",
+    "llm_tokens": "tokens",
+    "max_usd": "usd",
+    "llm_rounds": "rounds",
+    "llm_protocol": "protocol",
+}
 
 
-def add_options(parser: ArgumentParser) -> None:
+def add_options(parser: ArgumentParser, proposals: bool = True) -> None:
+    """proposals: models are asked for programs, not for answers to questions of another kind."""
     group = parser.add_argument_group("language models (docs/llm.md)")
     group.add_argument(
         "--llm",
@@ -27,22 +35,32 @@ def add_options(parser: ArgumentParser) -> None:
     group.add_argument("--llm-tokens", type=_limit(int), metavar="N", help="spend at most about N tokens, prompts included")
     group.add_argument("--max-usd", type=_limit(float), metavar="X", help="spend at most about X US dollars")
     group.add_argument("--llm-settings", type=Path, metavar="FILE", help="TOML: temperature, max_tokens, timeout, prices, …")
+    group.add_argument("--llm-refresh", action="store_true", help="ask anew, also what this run has answers to")
+    if not proposals:
+        return
+    group.add_argument(
+        "--llm-rounds", type=_limit(int), metavar="N", help="answers of one conversation with tools (8); 0: single questions"
+    )
+    group.add_argument("--llm-protocol", choices=PROTOCOLS, help="how tools are called (auto: native where the model is known to)")
     group.add_argument("--prompt", type=Path, metavar="FILE", help="a prompt template of your own")
     group.add_argument("--llm-dry-run", action="store_true", help="print the prompts, their tokens and cost; call nobody")
-    group.add_argument("--llm-refresh", action="store_true", help="ask anew, also what this run has answers to")
     group.add_argument("--llm-optional", action="store_true", help="exit 0 even where no answer of a model was usable")
 
 
 def llm_settings(args: Namespace) -> LLMSettings | None:
     """What the options ask for; None without --llm. Raises ValueError where they make no sense (wrong usage)."""
     if not args.llm:
-        given = [f"--{name.replace('_', '-')}" for name in (*_FIELDS, "llm_settings", "prompt") if getattr(args, name) is not None]
-        given += [f"--{name.replace('_', '-')}" for name in ("llm_dry_run", "llm_refresh", "llm_optional") if getattr(args, name)]
+        given = [
+            f"--{name.replace('_', '-')}" for name in (*_FIELDS, "llm_settings", "prompt") if getattr(args, name, None) is not None
+        ]
+        given += [
+            f"--{name.replace('_', '-')}" for name in ("llm_dry_run", "llm_refresh", "llm_optional") if getattr(args, name, False)
+        ]
         if given:
             raise ValueError(f"{given[0]} has no effect without --llm MODEL")
         return None
-    values: dict[str, Any] = {field: getattr(args, name) for name, field in _FIELDS.items()}
-    settings = LLMSettings(parse_models(args.llm), allow_failure=args.llm_optional, **values)
+    values: dict[str, Any] = {f: value for name, f in _FIELDS.items() if (value := getattr(args, name, None)) is not None}
+    settings = LLMSettings(parse_models(args.llm), allow_failure=getattr(args, "llm_optional", False), **values)
     return read_settings(args.llm_settings, settings) if args.llm_settings is not None else settings
 
 

@@ -23,6 +23,9 @@ SECTIONS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
         frozenset({"cells"}),
     ),
     "feedback": (frozenset({"score", "baseline", "program", "details"}), frozenset({"program"})),
+    "explainer": (frozenset({"language", "tools", "parsimony"}), frozenset({"tools"})),
+    "explain": (frozenset({"head", "mask", "hints", "known", "rounds"}), frozenset({"hints"})),
+    "survey": (frozenset({"mask", "kinds", "known", "rounds"}), frozenset({"kinds"})),
     "correct": (frozenset({"problems"}), frozenset({"problems"})),
 }
 _SECTION = re.compile(r"^=== *(\w+) *$", re.M)

@@ -15,13 +15,18 @@ from search.llm.answers import Candidate, read_answer
 from search.llm.ask import Asker, Draft, Outcome
 from search.llm.backend import KINDS, Answer, Backend, BackendError, Messages, Request
 from search.llm.budget import Ledger
-from search.llm.compose import compose, correction
+from search.llm.compose import compose, correction, surveying
+from search.llm.conversation import Conversation, converse
 from search.llm.envelopes import blocks
 from search.llm.evidence import HeadEvidence
 from search.llm.prompt import Template, default_template, parse_template
+from search.llm.protocol import TEXT
 from search.llm.refine import Progress, RoundState, feedback, plan
 from search.llm.settings import LLMSettings, Price, to_record
 from search.llm.store import AnswerStore
+from search.llm.survey import SURVEY_TOOLS, Survey
+from search.llm.survey import chosen as best_templates
+from search.llm.tools.desk import Desk, Tried
 
 
 class Translation(Protocol):
@@ -39,6 +44,7 @@ class Translation(Protocol):
 
 Translate = Callable[[str], Translation]
 
+MODEL = (-1, -1)  # stands for the head where the whole model is meant
 USABLE = ("lifted", "parsed")
 STATUSES = ("lifted", "parsed", "refused", "differs", "failed", "unusable")
 
@@ -61,6 +67,7 @@ class Proposal:
     model: str = ""
     key: str = ""  # of the request: RUN/llm/KEY.json
     corrected: bool = False  # the answer to a correction
+    merit: float | None = None  # of a program tried in a conversation: IoU on `select` less what its size costs
 
     def record(self) -> dict[str, Any]:
         """JSON data; `from_record` gives the proposal back."""
@@ -79,6 +86,12 @@ class Proposal:
 class HeadTask:
     evidence: HeadEvidence
     state: RoundState = field(default_factory=RoundState)
+    desk: Desk | None = None  # for a conversation with tools
+    known: str = ""  # what is known of the head, for its first message
+
+
+def name_of(head: tuple[int, int]) -> str:
+    return "model" if head == MODEL else f"L{head[0]}H{head[1]}"
 
 
 class LLMProposer:
@@ -113,6 +126,8 @@ class LLMProposer:
         self.served: set[tuple[int, int]] = set()  # heads with a usable program
         self._said: set[str] = set()
         self._failed: list[dict[str, Any]] = []
+        self.concepts: dict[str, str] = {}  # defined in conversations so far: name, definition
+        self.endings: list[dict[str, Any]] = []  # of the last conversations: head, rounds, why it ended
         prices_used = {name: [p.input, p.output] for name, p in known.items() if p is not None}
         self._record = {**to_record(settings), "prices": prices_used, "template": dict(self.template.sections)}
 
@@ -158,6 +173,61 @@ class LLMProposer:
                 proposals += [replace(p, corrected=True) for p, _ in self._read(outcome.request, outcome.result)]
         return proposals
 
+    def converse(self, tasks: Sequence[HeadTask], stop: Callable[[], bool] = lambda: False) -> list[Proposal]:
+        """A conversation with tools for each task that has a desk, all side by side; what was tried, in the order of the tasks."""
+        self.store.put_settings(self._record)
+        self._failed.clear()
+        self.endings = []
+        begun = [self._begun(task, task.desk, n) for task in tasks if task.desk is not None for n in range(self.settings.samples)]
+        protocol = TEXT if self.settings.protocol == "auto" else self.settings.protocol
+        over = converse(begun, self.settings.rounds, protocol, lambda drafts: self._ask(drafts, stop))
+        proposals: list[Proposal] = []
+        for c in over:
+            self.answers += len(c.keys)
+            self.endings.append({"head": list(c.head), "rounds": len(c.keys), "ended": c.ended})
+            self.concepts |= {name: str(concept) for name, concept in c.desk.concepts.items()}
+            found = [self._tried(c, t, c.keys[at]) for t, at in zip(c.desk.tried, c.asked_at, strict=True)]
+            self._count(found)
+            proposals += found
+        return proposals
+
+    def survey(self, desk: Survey, stop: Callable[[], bool] = lambda: False) -> list[Proposal]:
+        """The conversation about the whole model; for each head the fitted template of highest merit, and what was tried in vain
+        (as of the head MODEL)."""
+        self.store.put_settings(self._record)
+        self._failed.clear()
+        protocol = TEXT if self.settings.protocol == "auto" else self.settings.protocol
+        begun = Conversation(MODEL, desk, surveying(self.template, desk, self.settings))
+        (c,) = converse([begun], self.settings.rounds, protocol, lambda drafts: self._ask(drafts, stop), SURVEY_TOOLS)
+        assert isinstance(c.desk, Survey)
+        self.answers += len(c.keys)
+        self.endings = [{"head": list(MODEL), "rounds": len(c.keys), "ended": c.ended}]
+        self.concepts |= {name: str(concept) for name, concept in c.desk.concepts.items()}
+        proposals = [self._tried(c, t, c.keys[at]) for t, at in zip(c.desk.tried, c.asked_at, strict=True) if t.program is None]
+        for row, program, merit in best_templates(c.desk):
+            head = divmod(row, desk.per_layer)
+            proposals.append(
+                Proposal(head, str(program), "language", program, "parsed", None, None, c.model or "", c.keys[-1], merit=merit)
+            )
+        self._count(proposals)
+        return proposals
+
+    def _count(self, proposals: Sequence[Proposal]) -> None:
+        for p in proposals:
+            self.statuses.setdefault(name_of(p.head), Counter())[p.status] += 1
+            if p.status in USABLE:
+                self.served.add(p.head)
+
+    def _begun(self, task: HeadTask, desk: Desk, n: int) -> Conversation:
+        from search.llm.compose import opening
+
+        messages = opening(task.evidence, self.template, desk, task.known, self.settings)
+        return Conversation(task.evidence.key, desk, messages, task.state.round * self.settings.samples + n)
+
+    def _tried(self, c: Conversation, t: Tried, key: str) -> Proposal:
+        merit = t.merit if t.program is not None else None
+        return Proposal(c.head, t.source, t.form, t.program, t.status, t.problem, t.line, c.model or "", key, merit=merit)
+
     def messages(self, task: HeadTask, budget: int) -> Messages:
         """The prompt for a task, of about `budget` tokens at most."""
         return compose(task.evidence, self.template, budget, feedback(task.evidence, task.state))
@@ -182,6 +252,7 @@ class LLMProposer:
             "statuses": {name: dict(counts) for name, counts in self.statuses.items()},
             "answers": self.answers,
             "served": sorted(self.served),
+            "concepts": self.concepts,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -189,6 +260,7 @@ class LLMProposer:
         self.ledger.restore(state["ledger"])
         self.asker.restore(state["asker"])
         self.statuses = {name: Counter(counts) for name, counts in state["statuses"].items()}
+        self.concepts = dict(state.get("concepts", {}))
         self.answers, self.served = state["answers"], {(layer, head) for layer, head in state["served"]}
 
     def summary(self) -> dict[str, Any]:
@@ -197,7 +269,7 @@ class LLMProposer:
         totals = sum(self.statuses.values(), Counter())
         heads = {}
         for head, spending in sorted(ledger.heads.items()):
-            name = f"L{head[0]}H{head[1]}"
+            name = name_of(head)
             heads[name] = {
                 **spending.record(),
                 "programs": {s: n for s in STATUSES if (n := self.statuses.get(name, Counter())[s])},
@@ -208,7 +280,7 @@ class LLMProposer:
             "answers": self.answers,
             "programs": {status: totals[status] for status in STATUSES},
             "usable": sum(totals[status] for status in USABLE),
-            "heads_asked": len(ledger.heads),
+            "heads_asked": sum(head != MODEL for head in ledger.heads),
             "heads_served": len(self.served),
             "failures": dict(sorted(ledger.failures.items())),
             "not_sent": ledger.denied,
@@ -258,7 +330,7 @@ class LLMProposer:
     def _read(self, request: Request, answer: Answer) -> list[tuple[Proposal, bool]]:
         """Proposals of an answer, each with whether it is worth sending back."""
         self.answers += 1
-        bases = [b.body for _, content in reversed(request.messages) for b in reversed(blocks(content)) if b.whole]
+        bases = [b.body for message in reversed(request.messages) for b in reversed(blocks(message[1])) if b.whole]
         candidates = read_answer(answer.text, cut_off=answer.finish == "length", bases=bases)
         read = [self._proposal(request, c) for c in candidates]
         name = f"L{request.head[0]}H{request.head[1]}"

@@ -105,4 +105,4 @@ def _choose(prefixes: Sequence[str], target: str, folder: Path) -> str:
 
 
 def _single(settings: LLMSettings, samples: int) -> LLMSettings:
-    return replace(settings, models=(Model("replay"),), samples=samples, corrections=False)
+    return replace(settings, models=(Model("replay"),), samples=samples, corrections=False, rounds=0)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from search.llm.scrub import sounds_secret
 
 REPLAY = "replay:"
+PROTOCOLS = ("auto", "native", "text")
 MOST_AT_ONCE = 32  # calls; see search/llm/ask.py
 
 
@@ -52,6 +53,9 @@ class LLMSettings:
     samples: int = 1  # requests per head and round
     prompt_tokens: int = 4000  # of one prompt, estimated
     corrections: bool = True  # send syntax and lifting errors back once
+    rounds: int = 8  # answers of one conversation with tools; 0: single questions without tools
+    survey: bool = True  # where many heads are explained, one conversation about the whole model comes first
+    protocol: str = "auto"  # of tools: native, text (plain), or auto: native where litellm knows that all models take tools
     params: Mapping[str, Any] = field(default_factory=dict)  # further parameters of litellm.completion
     prices: Mapping[str, Price] = field(default_factory=dict)  # by model name
     allow_failure: bool = False
@@ -67,6 +71,8 @@ class LLMSettings:
             raise ValueError(f"concurrency = {self.concurrency} of the language models may be at most {MOST_AT_ONCE}")
         if any(m.weight <= 0 for m in self.models):
             raise ValueError("weights of models must be above 0")
+        if self.protocol not in PROTOCOLS:
+            raise ValueError(f"protocol = {self.protocol!r} of the language models must be one of {', '.join(PROTOCOLS)}")
         if bad := [p for p in self.params if sounds_secret(p)]:
             raise ValueError(f"parameter {bad[0]!r} looks like a secret: keys are read from the environment only")
         if bad := [p for p in self.params if p in _OURS]:
@@ -91,7 +97,7 @@ class LLMSettings:
 
 
 _LOWEST = {"calls": 0, "tokens": 0, "usd": 0, "concurrency": 1, "timeout": 0.01, "retries": 0, "max_tokens": 1, "samples": 1,
-           "prompt_tokens": 500, "temperature": 0}  # fmt: skip
+           "prompt_tokens": 500, "rounds": 0, "temperature": 0}  # fmt: skip
 _OURS = {
     "model",
     "messages",
@@ -106,7 +112,7 @@ _OURS = {
     "max_retries",
 }
 _IN_FILE = {"temperature": float, "max_tokens": int, "timeout": float, "retries": int, "concurrency": int, "samples": int,
-            "prompt_tokens": int, "corrections": bool}  # fmt: skip
+            "prompt_tokens": int, "corrections": bool, "rounds": int, "survey": bool}  # fmt: skip
 
 
 def parse_models(names: Iterable[str]) -> tuple[Model, ...]:
@@ -179,7 +185,8 @@ def to_record(settings: LLMSettings) -> dict[str, Any]:
     }
 
 
-_RECORDED = {"temperature", "max_tokens", "samples", "prompt_tokens", "corrections"}
+_RECORDED = {"temperature", "max_tokens", "samples", "prompt_tokens", "corrections", "rounds", "survey", "protocol"}
+_BEFORE_TOOLS: dict[str, Any] = {"rounds": 0, "survey": False, "protocol": "text"}  # of answers recorded when there were none
 
 
 def from_record(record: Mapping[str, Any], settings: LLMSettings) -> LLMSettings:
@@ -189,5 +196,5 @@ def from_record(record: Mapping[str, Any], settings: LLMSettings) -> LLMSettings
         models=tuple(Model(name, weight) for name, weight in record["models"]),
         params=dict(record["params"]),
         prices={name: Price(*p) for name, p in record["prices"].items()},
-        **{name: record[name] for name in _RECORDED},
+        **{name: record[name] if name in record else _BEFORE_TOOLS[name] for name in sorted(_RECORDED)},
     )

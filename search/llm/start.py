@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from search.llm.ask import choose
 from search.llm.backend import Backend
 from search.llm.budget import Ledger
-from search.llm.compose import compose
+from search.llm.compose import compose, opening
 from search.llm.prompt import Template, default_template, read_template
 from search.llm.proposer import HeadTask, LLMProposer, Translate, recorded_template
 from search.llm.refine import feedback
 from search.llm.replay import StoreReplay, open_replay
 from search.llm.settings import LLMSettings, Price
+from search.llm.store import message_record
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,12 @@ def open_llm(settings: LLMSettings, target: str, prompt: Path | None = None, *, 
             template = template or recorded_template(backend.store)
         prices: dict[str, Price | None] = {m.name: settings.prices.get(m.name, Price(0, 0)) for m in settings.models}
         return Opened(settings, backend, prices, template or default_template())
-    from search.llm.litellm_backend import LiteLLMBackend, check_environment, price_of
+    from search.llm.litellm_backend import LiteLLMBackend, check_environment, knows_tools, price_of
 
     if not dry_run:
         check_environment(settings)
+    if settings.protocol == "auto":
+        settings = replace(settings, protocol="native" if all(knows_tools(m.name) for m in settings.models) else "text")
     prices = {m.name: price_of(m.name, settings.prices) for m in settings.models}
     if not dry_run:
         Ledger(settings, prices)  # refuses a limit in US dollars where a price is unknown
@@ -83,7 +86,10 @@ class DryRun:
 
 
 def dry_run(opened: Opened, tasks: Sequence[HeadTask]) -> DryRun:
-    """The first round over `tasks`, up to the limit on calls; asks nobody. Tokens are counted by litellm's tokenizers."""
+    """The first round over `tasks`, up to the limit on calls; asks nobody. Tokens are counted by litellm's tokenizers.
+
+    Of conversations these are the first messages alone: what comes after depends on the answers.
+    """
     from search.llm.litellm_backend import count_tokens
 
     settings = opened.settings
@@ -92,12 +98,15 @@ def dry_run(opened: Opened, tasks: Sequence[HeadTask]) -> DryRun:
     costs: list[float | None] = []
     for task, sample in drafts:
         key = task.evidence.key
-        messages = compose(task.evidence, opened.template, settings.prompt_tokens, feedback(task.evidence, task.state))
+        if settings.rounds and task.desk is not None:
+            messages = opening(task.evidence, opened.template, task.desk, task.known, settings)
+        else:
+            messages = compose(task.evidence, opened.template, settings.prompt_tokens, feedback(task.evidence, task.state))
         model = choose(settings.models, key, sample)
         tokens = count_tokens(model, messages)
         price = opened.prices.get(model)
         costs.append(price.cost(tokens, settings.max_tokens) if price else None)
-        shown = [{"role": role, "content": content} for role, content in messages]
+        shown = [message_record(m) for m in messages]
         prompts.append({"head": task.evidence.name, "model": model, "messages": shown, "prompt_tokens": tokens})
     usd = None if None in costs else sum(c for c in costs if c is not None)
     return DryRun(prompts, sum(p["prompt_tokens"] for p in prompts), usd)

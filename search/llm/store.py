@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from search.llm.backend import KINDS, Answer, BackendError, Request, Usage
+from search.llm.backend import KINDS, Answer, BackendError, Request, ToolCall, Usage
 
 SETTINGS = "settings.json"
 
@@ -47,6 +48,7 @@ class AnswerStore:
                 "estimated": answer.estimated,
             },
             "cost_usd": answer.cost_usd,
+            **({"calls": [asdict(c) for c in answer.calls]} if answer.calls else {}),
         }
         self._write(f"{request.key}.json", record)
         (self.folder / f"{request.key}.failed.json").unlink(missing_ok=True)  # of an earlier try
@@ -78,6 +80,12 @@ class AnswerStore:
         temporary.replace(self.folder / name)
 
 
+def message_record(message: tuple[str, ...]) -> dict[str, Any]:
+    """A message as providers take it."""
+    role, content, *more = message
+    return {"role": role, "content": content, **(json.loads(more[0]) if more else {})}
+
+
 def _question(request: Request) -> dict[str, Any]:
     return {
         "model": request.model,
@@ -85,7 +93,8 @@ def _question(request: Request) -> dict[str, Any]:
         "purpose": request.purpose,
         "sample": request.sample,
         "parameters": dict(request.parameters),
-        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        "messages": [message_record(m) for m in request.messages],
+        **({"tools": json.loads(request.tools)} if request.tools else {}),
     }
 
 
@@ -97,4 +106,5 @@ def _answer(record: dict[str, Any]) -> Answer:
         cost_usd=None if cost is None else float(cost),
         finish=str(record["finish"]),
         estimated=bool(usage["estimated"]),
+        calls=tuple(ToolCall(**c) for c in record.get("calls", ())),
     )
