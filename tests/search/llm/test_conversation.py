@@ -11,6 +11,7 @@ from search.llm.backend import Answer, BackendError, ToolCall, Usage
 from search.llm.prompt import default_template
 from search.llm.proposer import HeadTask, LLMProposer
 from search.llm.refine import RoundState
+from search.llm.replay import open_replay
 from search.llm.settings import LLMSettings, Model, Price
 from search.llm.start import Opened, dry_run
 from search.validate import LiftRecord
@@ -210,3 +211,12 @@ def test_a_dry_run_shows_the_first_messages_of_conversations(tmp_path):
     proposer(backend, tmp_path).converse(tasks())
     assert [p["head"] for p in found.prompts] == ["L0H0", "L0H1"]
     assert [(m["role"], m["content"]) for m in found.prompts[0]["messages"]] == list(backend.requests[0].messages)
+
+
+@pytest.mark.parametrize("protocol", SPEAK)
+def test_conversations_replay_from_their_folder(protocol, tmp_path):
+    recorded = proposer(Scripted(SPEAK[protocol]), tmp_path / "a", protocol=protocol).converse(tasks(heads=2))
+    backend, settings = open_replay(LLMSettings((Model(f"replay:{tmp_path / 'a'}"),)), "demo")
+    replayed = LLMProposer(settings, backend, tmp_path / "b", lambda source: LiftRecord("refused", reason="no"))
+    assert replayed.converse(tasks(heads=2)) == recorded
+    assert settings.protocol == protocol and replayed.failures() == []
