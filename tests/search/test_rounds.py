@@ -2,6 +2,7 @@
 
 import pytest
 
+from search.continuation import LATER
 from search.folder import RunFolder
 from search.rounds import UNITS_A_ROUND, brought_nothing, forget_all, forget_failed
 
@@ -16,7 +17,7 @@ def folder(tmp_path):
         folder.write(f"rounds/{number}.json", {"heads": [0, 1], "failures": [FAILURE] if number == 1 else []})
         for head in range(2):
             folder.write(f"units/llm/{number * UNITS_A_ROUND + head}.json", {})
-    for name in ("units/heads/0", "units/exchange/0", "units/share/0", "units/user/0", "result", "llm/aa", "llm/settings"):
+    for name in ("units/heads/0", *(f"units/{phase}/0" for phase in LATER), "units/user/0", "result", "llm/aa", "llm/settings"):
         folder.write(f"{name}.json", {})
     return folder
 
