@@ -89,9 +89,10 @@ def shareable(pool: Pool, plan: Plan) -> Pool:
     ranked: dict[int, list[tuple[float, int]]] = {}
     keep: set[int] = set()
     for p, (heads, fits) in enumerate(zip(pool.heads, pool.fits, strict=True)):
-        if sizes[p] > SHARED_SIZE:
+        own_of_user = pool.proposers[p] == "user"  # whose programs are always there to choose
+        if sizes[p] > SHARED_SIZE and not own_of_user:
             continue
-        if len(heads) > 1:
+        if len(heads) > 1 or own_of_user:
             keep.add(p)
             continue
         for head, fit in zip(heads, fits, strict=True):
@@ -109,8 +110,8 @@ class Scores:
         self._known: dict[str, dict[str, np.ndarray]] = {split: {} for split in SPLITS}  # program: (H)
 
     def remember(self, programs: Sequence[str], iou: np.ndarray) -> None:
-        """Takes scores over that were written: iou (3, P, H) of these programs on fit, select and test."""
-        for split, values in zip(SPLITS, iou, strict=True):
+        """Takes scores over that were written: iou (2, P, H) of these programs on select and test."""
+        for split, values in zip(("select", "test"), iou, strict=True):
             self._known[split].update(zip(programs, values, strict=True))
 
     def __call__(self, programs: Sequence[str], split: str) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def save(session: Session, row: int, program: Program) -> dict[str, Any]:
         if folder.has("programs.json") and folder.has("scores.npy"):
             scores.remember(folder.read("programs.json")["programs"], folder.read_array("scores.npy"))
         number = len(folder.units("user"))
-        unit = collected(str(folder.path), [row], [("user", "user", program)], 1)
+        unit = collected(str(folder.path), asdict(plan), [row], [("user", "user", program)], 1)
         folder.write(f"units/user/{number}.json", unit)
         found = {**session.labels, "seed": session.settings["seed"], **outcome(folder, plan, pool, scores)}
         folder.write("result.json", found)

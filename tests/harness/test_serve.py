@@ -147,7 +147,7 @@ def test_a_saved_program_is_in_the_archive_marked(bench):
     at = pool["programs"].index(program)
     assert pool["proposers"][at] == "user"
     assert folder.read_array("scores.npy").shape[1] == len(pool["programs"])
-    _, select, _ = folder.read_array("scores.npy")
+    select, _ = folder.read_array("scores.npy")
     from search import workspace
 
     problem = workspace.problem(str(folder.path), "select")
