@@ -53,7 +53,7 @@ def uniform(texts: Sequence[Text]) -> np.ndarray:
     """Every token attends equally to all keys it may see. (text, query, key)"""
     import numpy as np
 
-    size = max(map(len, texts))
+    size = max(len(text) for text in texts)
     result = np.zeros((len(texts), size, size), dtype=np.float32)
     for matrix, text in zip(result, texts, strict=True):
         matrix[: len(text), : len(text)] = 1 / len(text)
@@ -64,7 +64,7 @@ def previous_token(texts: Sequence[Text]) -> np.ndarray:
     """Every token attends to the one before it, the first to itself. (text, query, key)"""
     import numpy as np
 
-    size = max(map(len, texts))
+    size = max(len(text) for text in texts)
     result = np.zeros((len(texts), size, size), dtype=np.float32)
     for matrix, text in zip(result, texts, strict=True):
         positions = np.arange(len(text))
@@ -119,7 +119,7 @@ def model_inputs(model: Any, texts: Sequence[Text] | Sequence[Sequence[int]]) ->
     """input_ids and attention_mask (text, token) of texts, or of token ids, on the model's device, padded on the right."""
     import torch
 
-    size = max(map(len, texts))
+    size = max(len(text) for text in texts)
     pad = getattr(model.config.get_text_config(), "pad_token_id", None) or 0
     ids = torch.full((len(texts), size), pad)
     mask = torch.zeros((len(texts), size), dtype=torch.long)

@@ -92,8 +92,8 @@ class Campaign:
             starts = self._starts("known", "heads", "llm")
             others = self._programs_of_others("known", "heads", "llm")
             goals = plan.focus or plan.heads
-            jobs = [(f"refine/{h}", units.refine, {"head": h, "starts": starts.get(h, []), "others": others}) for h in goals]
-            self._phase("refine", jobs)
+            goes_on = [(f"refine/{h}", units.refine, {"head": h, "starts": starts.get(h, []), "others": others}) for h in goals]
+            self._phase("refine", goes_on)
             self._share()
         except KeyboardInterrupt:
             self.interrupted = True  # what is there is worth finishing; a second Ctrl-C ends at once

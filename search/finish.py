@@ -35,8 +35,13 @@ class Pool:
     fits: tuple[tuple[float, ...], ...]  # its IoU on `fit` for each of them, as far as its unit knew
 
     def only(self, kept: Sequence[int]) -> Pool:
+        """Some of the programs, by their places."""
         return Pool(
-            *(tuple(column[p] for p in kept) for column in (self.programs, self.proposers, self.roots, self.heads, self.fits))
+            tuple(self.programs[p] for p in kept),
+            tuple(self.proposers[p] for p in kept),
+            tuple(self.roots[p] for p in kept),
+            tuple(self.heads[p] for p in kept),
+            tuple(self.fits[p] for p in kept),
         )
 
 

@@ -48,7 +48,7 @@ def _constants(program: Program) -> list[float]:
 
     def note(node: AnyNode) -> AnyNode:
         if _is_constant(node):
-            found.append(node.value)  # type: ignore[union-attr]
+            found.append(node.value)  # type: ignore[union-attr, arg-type]
             return node
         return rebuild(node, note)
 

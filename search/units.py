@@ -95,17 +95,20 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
 
     others: the file of the run folder with the programs of all heads.
     """
+    from pathlib import Path
+
     from search.folder import RunFolder
     from search.forms.growth import begin, grown, nearest
 
     growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
     if growth.budget < BEGINNING:
         return _nothing([head])
-    from pathlib import Path
-
     given = RunFolder(Path(path)).read(others)
     near = nearest(growth, _read(growth, [(text, root) for h, text, root in given if h != head]), NEAREST)
-    begin(growth, [*_read(growth, starts), *near])
+    shapes = [*_read(growth, starts), *near]
+    if not shapes:  # none of the programs there are has one of the search's forms
+        return _nothing([head])
+    begin(growth, shapes)
     return _handed_on(path, plan, [head], "refined", _fronts(path, [head], grown(growth)), growth.evaluations)
 
 
@@ -116,7 +119,10 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     growth = _growth(path, plan, heads)
     if growth.budget < BEGINNING:
         return _nothing(heads)
-    begin(growth, _read(growth, starts))
+    shapes = _read(growth, starts)
+    if not shapes:
+        return _nothing(heads)
+    begin(growth, shapes)
     return _handed_on(path, plan, heads, "share", _fronts(path, heads, grown(growth)), growth.evaluations)
 
 

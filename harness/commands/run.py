@@ -37,7 +37,11 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--out", metavar="DIR", help="the run folder (default: runs/TARGET); an existing one is continued")
     parser.add_argument("--seed", type=natural, default=0, help="same seed, same result (default: 0)")
     parser.add_argument("--seconds", type=positive(float), help="begin no new work after so long")
-    parser.add_argument("--evaluations", type=positive(), help="programs scored at most, over all heads (default: 10,000 a head)")
+    parser.add_argument(
+        "--evaluations",
+        type=positive(),
+        help="programs scored at most, over all heads (default: 8,000 a head)",
+    )
     parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")
     parser.add_argument("--executor", type=_executor, metavar="URL", help="dask://HOST:PORT instead of local processes")
     parser.add_argument("--library-size", type=positive(), default=16, metavar="K", help="programs in the library (default: 16)")

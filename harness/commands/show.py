@@ -25,7 +25,7 @@ def main(args: Namespace) -> int:
 
         known = {"heads": [{"layer": layer, "head": head} for layer, head in session.settings["heads"]]}
         record = find_head(known, args.head) if args.head else None
-        name = None if record is None else f"L{record['layer']}H{record['head']}"
+        name: str | None = None if record is None else f"L{record['layer']}H{record['head']}"
         if args.json:
             output.document([dict(zip(llm_page.HEADER, row, strict=True)) for row in llm_page.rows(session.folder, name)])
         else:

@@ -81,14 +81,14 @@ def fitted(board: Board, shape: Shape, target: np.ndarray, steps: int, rate: flo
         if s == steps:
             break
         speed = rate * (1 - 0.9 * s / steps)
-        for j, (g, unit) in enumerate(((gt, 1.0), (gb * scale, scale))):
+        for j, g in enumerate((gt, gb * scale)):
             m[j] = 0.8 * m[j] + 0.2 * g
             v[j] = 0.95 * v[j] + 0.05 * g**2
             step = m[j] / (1 - 0.8 ** (s + 1)) / (np.sqrt(v[j] / (1 - 0.95 ** (s + 1))) + 1e-10)
             if j == 0:
                 theta = np.clip(theta + speed * step, -20, 20)
             else:
-                beta = np.where(uses, np.clip(beta + speed * unit * step, -12, 12), 0)
+                beta = np.where(uses, np.clip(beta + speed * scale * step, -12, 12), 0)
     iou, theta, beta = best
     found = tuple(tuple(float(x) for x in theta[i, : len(r.steps) + 1]) for i, r in enumerate(shape.rules))
     return float(iou), Shape(shape.rules, found, tuple(float(x) for x in beta))
