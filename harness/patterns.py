@@ -53,7 +53,8 @@ def uniform(texts: Sequence[Text]) -> np.ndarray:
     """Every token attends equally to all keys it may see. (text, query, key)"""
     import numpy as np
 
-    size = max(len(text) for text in texts)
+    known = [text.ids if isinstance(text, Text) else tuple(text) for text in texts]  # type: ignore[arg-type]
+    size = max(map(len, known))
     result = np.zeros((len(texts), size, size), dtype=np.float32)
     for matrix, text in zip(result, texts, strict=True):
         matrix[: len(text), : len(text)] = 1 / len(text)
@@ -64,7 +65,8 @@ def previous_token(texts: Sequence[Text]) -> np.ndarray:
     """Every token attends to the one before it, the first to itself. (text, query, key)"""
     import numpy as np
 
-    size = max(len(text) for text in texts)
+    known = [text.ids if isinstance(text, Text) else tuple(text) for text in texts]  # type: ignore[arg-type]
+    size = max(map(len, known))
     result = np.zeros((len(texts), size, size), dtype=np.float32)
     for matrix, text in zip(result, texts, strict=True):
         positions = np.arange(len(text))
@@ -119,13 +121,14 @@ def model_inputs(model: Any, texts: Sequence[Text] | Sequence[Sequence[int]]) ->
     """input_ids and attention_mask (text, token) of texts, or of token ids, on the model's device, padded on the right."""
     import torch
 
-    size = max(len(text) for text in texts)
+    known = [text.ids if isinstance(text, Text) else tuple(text) for text in texts]  # type: ignore[arg-type]
+    size = max(map(len, known))
     pad = getattr(model.config.get_text_config(), "pad_token_id", None) or 0
     ids = torch.full((len(texts), size), pad)
     mask = torch.zeros((len(texts), size), dtype=torch.long)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = torch.tensor(text.ids if isinstance(text, Text) else text)
-        mask[row, : len(text)] = 1
+    for row, own in enumerate(known):
+        ids[row, : len(own)] = torch.tensor(own)
+        mask[row, : len(own)] = 1
     return {"input_ids": ids.to(model.device), "attention_mask": mask.to(model.device)}
 
 

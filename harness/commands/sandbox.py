@@ -38,6 +38,8 @@ def main(args: Namespace) -> int:
     else:
         for r in records:
             print(
-                f"{Path(str(r['file'])).name}: {r['outcome']}" + (f": {r['reason']}" if r["reason"] else "") + f" ({r['seconds']:.2f} s)"
+                f"{Path(str(r['file'])).name}: {r['outcome']}"
+                + (f": {r['reason']}" if r["reason"] else "")
+                + f" ({r['seconds']:.2f} s)"
             )
     return 0 if all(r["outcome"] == "ok" for r in records) else 1

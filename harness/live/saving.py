@@ -15,7 +15,6 @@ def save(session: Session, row: int, program: Program) -> dict[str, Any]:
 
     What is known of other programs is not scored again. Raises UserError while another process is at work in the run.
     """
-    from dataclasses import asdict
 
     from harness.commands.run import plan_of
     from harness.lock import locked
