@@ -16,7 +16,7 @@ _OF_ONE: Any = vectorize(["float64(float64)"], cache=True)
 
 @vectorize(["float64(float64, float64)"], cache=True)
 def power(x, y):  # type: ignore[no-untyped-def]
-    return x**y
+    return x**y if x == x and y == y else math.nan  # C takes 1 ** missing and missing ** 0 for 1
 
 
 @_OF_ONE

@@ -15,7 +15,7 @@ from search.forms.shapes import Feature
 from search.problem import Problem
 
 KEPT_CELLS = 60_000_000  # of guards, as lists of int32
-LEVELS = 255  # to which similarities are rounded while constants are fitted
+LEVELS = 254  # to which similarities are rounded while constants are fitted; even, so that 0 is one
 
 
 def features(causal: bool) -> tuple[Feature, ...]:
@@ -26,7 +26,7 @@ def features(causal: bool) -> tuple[Feature, ...]:
         Feature("decay", f"[] ** {dist}", 3 + more),
         *decays,
         Feature("similarity", "[] ** similarity(q, k)", 8),
-        Feature("similarity before", "[] ** similarity(q, k - 1)", 10),
+        Feature("similarity before", "[] ** similarity(q, k - 1)", 10, (parse_expression("k > 0"),)),
         Feature("key", "(k + 1) ** {}", 8),
         Feature("query", "(q + 1) ** {}", 8),
     )

@@ -17,7 +17,7 @@ class Fit:
 
     def __init__(self, board: Board, rules: tuple[RuleShape, ...]) -> None:
         self.board, self.rules = board, rules
-        lists = [board.cells(r.guard) for r in rules]
+        lists = [board.cells(r.guard if r.feature is None else (*r.guard, *r.feature.where)) for r in rules]
         offsets = np.cumsum([0, *(len(c) for c, _ in lists)])
         self.cells = np.concatenate([c for c, _ in lists]) if lists else np.zeros(0, np.int32)
         self.ptr = np.array([starts + o for (_, starts), o in zip(lists, offsets, strict=False)], np.int64)

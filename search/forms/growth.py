@@ -18,7 +18,7 @@ from search.forms import kernels
 from search.forms.board import Board
 from search.forms.candidates import Candidates
 from search.forms.fitting import Fit, fitted, score
-from search.forms.shapes import RuleShape, Shape, rule_size, size, tokens
+from search.forms.shapes import RuleShape, Shape, rule_size, size
 from search.forms.token_sets import TokenSets
 
 SHORTEST = 24  # tokens at which a long program is no longer cut back
@@ -135,7 +135,6 @@ class Growth:
                 kernels.trial(
                     op,
                     cells,
-                    0,
                     values,
                     self.target,
                     W,
@@ -202,7 +201,10 @@ class Growth:
                 np.argsort(-np.abs(total - rest), kind="stable")[:4].tolist()
                 + np.argsort(-np.abs(total) / spread, kind="stable")[:2].tolist()
             ):
-                if tokens(query[j]) + 3 <= room and query[j] not in rule.steps:
+                more = rule_size(RuleShape(rule.op, rule.guard, (*rule.steps, query[j]), rule.feature)) - rule_size(
+                    rule, self.shape.theta[i]
+                )
+                if more <= room and query[j] not in rule.steps:
                     found.append((abs(float(total[j])), i, query[j], math.copysign(0.7, total[j])))
         found.sort(key=lambda x: -x[0])
         trials = []
@@ -237,9 +239,9 @@ class Growth:
             if rule.op == "share" or rule.feature is not None:
                 continue
             for f in self.board.features:
-                if f.size + 1 > room:
-                    continue
                 new = RuleShape(rule.op, rule.guard, rule.steps, f)
+                if rule_size(new) - rule_size(rule) > room:
+                    continue
                 for b in (-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0):
                     shape = self.shape.changed(i, new, self.shape.theta[i], b)
                     trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))

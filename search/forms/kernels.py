@@ -17,7 +17,21 @@ from numba import njit
 
 SCALE, ADD, SET, SHARE = 0, 1, 2, 3
 OPERATIONS = ("scale", "add", "set", "share")
-SMALL = np.float32(1e-12)
+SMALL = np.float32(1e-30)  # mass of a row, or of a part of it, that counts as none
+
+
+@njit(cache=True, nogil=True)
+def _beside(values, cells, j, e, shift, a, z):  # type: ignore[no-untyped-def]
+    """Sum of values[a:z] without those of cells[j:e] (ascending, less shift): summed, not subtracted, so that none is none."""
+    total = np.float32(0)
+    c = a
+    for x in range(j, e + 1):
+        stop = cells[x] - shift if x < e else z
+        while c < stop:
+            total += values[c]
+            c += 1
+        c += 1
+    return total
 
 
 @njit(cache=True, fastmath=True, nogil=True)
@@ -55,9 +69,14 @@ def _apply(t, keep, single, ops, ptr, cells, steps, etheta, feats, powers, index
                 if e - j < z - a:
                     v = etheta[i, steps[i, row]]
                     v = v / (np.float32(1) + v)
-                    outer = (np.float32(1) - v) / max(np.float32(1) - inside, SMALL)
-                    for c in range(a, z):
-                        w[c] *= outer
+                    others = _beside(w, cells, j, e, a0, a, z)
+                    if others > SMALL:
+                        outer = (np.float32(1) - v) / others
+                        for c in range(a, z):
+                            w[c] *= outer
+                    else:
+                        for c in range(a, z):
+                            w[c] = (np.float32(1) - v) / np.float32(z - a - (e - j))
                     if inside > SMALL:
                         for x in range(j, e):
                             w[cells[x] - a0] = snap[i, cells[x] - a0] * v / inside
@@ -255,8 +274,10 @@ def evaluate(
                         v = etheta[i, s]
                         v = v / (np.float32(1) + v)
                         whole = np.float32(0)
+                        flat = np.float32(0)
                         for c in range(a, z):
                             whole += snap[i, c] * g[c]
+                            flat += g[c]
                         inside = np.float32(0)
                         dot = np.float32(0)
                         plain = np.float32(0)
@@ -264,15 +285,17 @@ def evaluate(
                             inside += snap[i, cells[x] - a0]
                             dot += snap[i, cells[x] - a0] * g[cells[x] - a0]
                             plain += g[cells[x] - a0]
-                        other = max(np.float32(1) - inside, SMALL)
-                        rest = (whole - dot) / other  # mean slope outside
+                        others = _beside(snap[i], cells, j, e, a0, a, z)
+                        spread = others > SMALL
+                        # mean slope outside
+                        rest = (whole - dot) / others if spread else (flat - plain) / np.float32(z - a - (e - j))
                         present = inside > SMALL
                         dot = dot / inside if present else plain / np.float32(e - j)  # mean slope inside
                         d = (dot - rest) * v * (np.float32(1) - v)
                         gtheta[i, s] += d
                         if grow.shape[0]:
                             grow[i, row] += d
-                        keep_scale = (np.float32(1) - v) / other
+                        keep_scale = (np.float32(1) - v) / others if spread else np.float32(0)
                         in_scale = v / inside if present else np.float32(0)
                         for x in range(j, e):
                             c = cells[x] - a0
@@ -369,14 +392,23 @@ def rowwise(target, W, q, rows, total, common):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, fastmath=True, nogil=True)
-def trial(op, cells, lo_text, values, target, W, total, common, mass, omega, q, rows, texts, result):  # type: ignore[no-untyped-def]
+def trial(op, cells, values, target, W, total, common, mass, omega, q, rows, texts, result):  # type: ignore[no-untyped-def]
     """Mean IoU after one more rule with each of the given values; cells: where its guard holds, ascending.
 
     total, common (N) as `rowwise` gives them, mass (T): sum of target and pattern. result (values) is filled.
     """
+    revived = np.zeros(len(texts) - 1)  # rows that were empty and are not
     number = len(texts) - 1
     count = len(values)
     gains = np.zeros((number, count))
+    if op == SHARE:  # which makes empty rows uniform
+        for t in range(number):
+            for r in range(texts[t], texts[t + 1]):
+                if total[r] <= 0:
+                    revived[t] += 1
+                    even = np.float32(1) / np.float32(rows[r + 1] - rows[r])
+                    for c in range(rows[r], rows[r + 1]):
+                        gains[t] += min(target[c], even)
     j = 0
     t = 0
     while j < len(cells):
@@ -390,9 +422,20 @@ def trial(op, cells, lo_text, values, target, W, total, common, mass, omega, q, 
             e += 1
         a, z = rows[row], rows[row + 1]
         all_in = e - j == z - a
+        empty = total[row] <= 0
+        before = common[row]
+        others = np.float32(0)
+        if op == SHARE and not all_in:
+            others = _beside(W, cells, j, e, 0, a, z)
+            if empty:
+                before = np.float32(0)
+                for c in range(a, z):
+                    before += min(target[c], np.float32(1) / np.float32(z - a))
+        elif empty and op != SHARE and op != SCALE:
+            revived[t] += 1
         for v in range(count):
             x = values[v]
-            outer = np.float32(1)
+            outer, spread = np.float32(1), np.float32(0)
             if op == SCALE:
                 new = total[row] + (x - np.float32(1)) * inside
                 scale = np.float32(1) / new if new > 0 else np.float32(0)
@@ -406,21 +449,23 @@ def trial(op, cells, lo_text, values, target, W, total, common, mass, omega, q, 
                 scale = np.float32(1) / new
                 outer, factor, more = scale, np.float32(0), x * scale
             else:
-                if all_in or total[row] <= 0:
-                    gains[t, v] += 0
+                if all_in:
                     continue
                 if inside > SMALL * total[row]:
                     factor, more = x / inside, np.float32(0)
                 else:
                     factor, more = np.float32(0), x / np.float32(e - j)
-                outer = (np.float32(1) - x) / max(total[row] - inside, SMALL)
+                if others > SMALL * total[row]:
+                    outer = (np.float32(1) - x) / others
+                else:
+                    outer, spread = np.float32(0), (np.float32(1) - x) / np.float32(z - a - (e - j))
             m = np.float32(0)
             for c in range(a, z):
-                m += min(target[c], W[c] * outer)
+                m += min(target[c], W[c] * outer + spread)
             for i in range(j, e):
                 c = cells[i]
-                m += min(target[c], W[c] * factor + more) - min(target[c], W[c] * outer)
-            gains[t, v] += m - common[row]
+                m += min(target[c], W[c] * factor + more) - min(target[c], W[c] * outer + spread)
+            gains[t, v] += m - before
         j = e
     for v in range(count):
         result[v] = 0
@@ -430,7 +475,7 @@ def trial(op, cells, lo_text, values, target, W, total, common, mass, omega, q, 
             base += common[r]
         for v in range(count):
             m = base + gains[t, v]
-            result[v] += omega[t] * m / (mass[t] - m)
+            result[v] += omega[t] * m / (mass[t] + revived[t] - m)
 
 
 @njit(cache=True, nogil=True)

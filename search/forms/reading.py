@@ -60,9 +60,10 @@ def _value(node: Expr, features: Sequence[Feature]) -> tuple[tuple[Expr, ...], t
     if power is not None:
         return (), (1.0,), *power
     if isinstance(node, Binary) and node.op == "*":
-        steps, power = _steps(node.left), _feature(node.right, features)
-        if steps is not None and power is not None:
-            return *steps, *power
+        for left, right in ((node.left, node.right), (node.right, node.left)):  # the canonical form orders factors
+            steps, power = _steps(left), _feature(right, features)
+            if steps is not None and power is not None:
+                return *steps, *power
     return None
 
 

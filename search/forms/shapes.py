@@ -14,12 +14,14 @@ from dsl.sizes import size as node_size
 class Feature:
     """A positive function of the cell, raised to a fitted power: base(cell) ** beta.
 
-    text: in the language, with {} for beta ("exp({} * dist)"). size: tokens of it.
+    text: in the language, with {} for beta ("(dist + 1) ** {}") or [] for exp(beta) ("[] ** dist"). size: tokens of it.
+    where: the cells where it is a number at all; a rule does nothing elsewhere.
     """
 
     name: str
     text: str
     size: int
+    where: tuple[Expr, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def rule_size(rule: RuleShape, theta: tuple[float, ...] = ()) -> int:
         total += 1 + sum(tokens(g) for g in rule.guard) + len(rule.guard) - 1
     for step in rule.steps:
         total += 3 + tokens(step)
+    total += 2 * max(0, len(rule.steps) - 1)  # brackets around what follows an `else`
     if rule.feature is not None:
         unit = not rule.steps and theta and abs(theta[-1]) < 1e-6
         total += rule.feature.size + (-1 if unit else 1) + (2 if rule.steps else 0)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsl import Batch, evaluate, parse
+from dsl import Batch, evaluate, parse, parse_expression
 from dsl.check import check
-from dsl.evaluator import weights_of
+from dsl.evaluator import value, weights_of
 from dsl.kernels import row_sums
 from dsl.nodes import Program
 from dsl.text import Text, plain_text
@@ -227,3 +227,10 @@ def test_a_row_is_summed_as_numpy_sums_it() -> None:
         out = np.zeros((1, 3, 1))
         row_sums(rows[None], np.array([n]), out)
         np.testing.assert_array_equal(out[0, :, 0], rows.sum(1))
+
+
+@pytest.mark.parametrize("text", ["1 ** index(k)", "index(k) ** 0", "2 ** index(k)", "0 * index(k)", "1 + index(k)"])
+def test_what_is_missing_stays_missing_in_arithmetic(text):
+    """Also where the other operand alone would settle it."""
+    expression = parse_expression(text.replace("index(k)", "nearest(p < k: newline(p))"))
+    assert np.isnan(value(expression, Batch([plain_text([" a", " b"])], causal=True))).all()
