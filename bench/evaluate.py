@@ -18,7 +18,7 @@ import numpy as np
 from dsl import evaluate, parse
 from dsl.nodes import Num, Program, Rule
 from dsl.text import plain_text
-from search.bank import Bank
+from search.forms.vocabulary import vocabulary
 from search.incremental import IncrementalEvaluator
 from search.problem import Problem
 
@@ -47,7 +47,7 @@ def problem(texts: int = 8, tokens: int = 64, seed: int = 0) -> Problem:
 def stream(number: int, given: Problem, seed: int = 1) -> list[Program]:
     """Programs that each change one rule of the best so far."""
     rng = np.random.default_rng(seed)
-    guards = Bank(given).relations[1:]
+    guards = vocabulary(given.causal).relation
     current = list(parse(PROGRAM).statements)
     programs = []
     for _ in range(number):
