@@ -400,6 +400,36 @@ for i in range(n):
     out[i, 0] = 1
     if x <c> 0.1 * (i + 1):
         out[i, i] += <w>""",
+    "tenths in an array": """
+score = np.zeros(n)
+for i in range(n):
+    for j in range(i + 1):
+        score[i] += 0.1
+out += 1
+for i in range(n):
+    if score[i] <c> 0.8:
+        out[i, 0] += <w>""",
+    "tenths and a limit": """
+for i in range(n):
+    x = 0.0
+    for j in range(i):
+        if <t:j>:
+            x += 0.1
+    out[i, i] = 1
+    if x <c> 0.8:
+        out[i, 0] += <w>""",
+    "tenths on the way": """
+x = 0.0
+for i in range(n):
+    x += 0.1
+    out[i, i] = 1
+    if x <c> 0.8:
+        out[i, 0] += <w>""",
+    "tenths summed": """
+for i in range(n):
+    out[i, i] = 1
+    if sum(0.1 for j in range(i)) <c> 0.8:
+        out[i, 0] += <w>""",
     "quotients": """
 for i in range(n):
     for j in range(i + 1):

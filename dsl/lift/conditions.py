@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from dsl.lift.decimals import REASON, Awaited, compares_alike, counted
 from dsl.lift.dictionaries import dict_has, entries_asked, renewed_write
 from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
 from dsl.lift.guards import and_, compare, exists, guard_if, member, not_, or_
 from dsl.lift.machine import Conflict
 from dsl.lift.sequences import constant, contains, items_of, nonempty, one_to_one, plain, quantify, renewed
-from dsl.lift.terms import ONE, N, arith, num
+from dsl.lift.terms import FLIP, ONE, N, arith, num
 from dsl.lift.values import (
     Arr,
     Builtin,
@@ -43,7 +44,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or, free_names
 
 _COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
@@ -240,6 +241,8 @@ class Conditions(Expressions):
                     return value_of("guard", and_(*(self.inside_of(x, b) for x in known)))
             self.refuse("comparing lists")
         if isinstance(op, ast.Eq | ast.NotEq):
+            if sort_of(a) == sort_of(b) == "number":
+                self.check_rounding("==", number(a), number(b))
             same = self.decide(equal(a, b))
             return value_of("guard", not_(same) if isinstance(op, ast.NotEq) else same)
         if sort_of(a) == "text" and isinstance(a, str) and isinstance(b, str):
@@ -248,7 +251,24 @@ class Conditions(Expressions):
             return False
         if sort_of(a) == sort_of(b) == "text":
             self.refuse("the alphabetical order of two texts")
-        return value_of("guard", self.decide(compare(_COMPARISON[type(op)], number(a), number(b))))
+        return value_of("guard", self.decide(self.compare_numbers(_COMPARISON[type(op)], number(a), number(b))))
+
+    def compare_numbers(self, op: str, a: Expr, b: Expr) -> Expr:
+        """a op b as Python's doubles have it: by how often a decimal is added, where its product compares otherwise."""
+        for x, y, way in ((a, b, op), (b, a, FLIP[op])):
+            repeated = self.sums.repeated.get(x) if x not in self.multiplied else None
+            if repeated is not None and isinstance(y, Num) and not compares_alike(way, repeated, y.value):
+                reached = counted(way, repeated, y.value)
+                if reached is not None:
+                    return compare(reached[0], repeated.count, num(reached[1]))
+        self.check_rounding(op, a, b)
+        return compare(op, a, b)
+
+    def check_rounding(self, op: str, a: Expr, b: Expr) -> None:
+        if self.sums.decided_by_rounding(op, a, b):
+            self.refuse(REASON)
+        if any(name.startswith(("$f", "$mf")) for name in free_names(a) | free_names(b)):
+            self.awaited.append(Awaited(op, a, b, self.line))
 
     def same_places(self, seq: Seq, change: Any) -> Seq:
         """The list with every element changed, over the same variables, so that the two can be laid side by side."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
+from dsl.lift.decimals import total
 from dsl.lift.terms import (
     FLIP,
     INVERSE,
@@ -153,11 +154,9 @@ def _fold_numbers(op: str, a: Expr, b: Expr) -> Expr | None:
     for atom, c in tb.items():
         ta[atom] = ta.get(atom, 0.0) - c
     ta = {x: c for x, c in ta.items() if c}
-    low = high = ca - cb
-    for atom, c in ta.items():
-        lo, hi = bounds(atom)
-        low += c * (lo if c > 0 else hi)
-        high += c * (hi if c > 0 else lo)
+    ends = [(lo, hi) if c > 0 else (hi, lo) for (lo, hi), c in ((bounds(atom), c) for atom, c in ta.items())]
+    low = total((ca, -cb, *(c * lo for c, (lo, _) in zip(ta.values(), ends, strict=True))), -math.inf)
+    high = total((ca, -cb, *(c * hi for c, (_, hi) in zip(ta.values(), ends, strict=True))), math.inf)
     if math.isnan(low) or math.isnan(high):
         return None
     verdict = {

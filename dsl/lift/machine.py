@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dsl.lift.cases import implied_by_cases
+from dsl.lift.decimals import Awaited, Sums
 from dsl.lift.facts import Facts
 from dsl.lift.guards import and_, compare, conjuncts, guard_if, not_
 from dsl.lift.ranges import replace_names, size_of
@@ -85,6 +86,9 @@ class Machine:
         self.arrays: dict[int, Arr] = {}
         self.closed: dict[str, Expr] = {}  # a variable's value before an iteration, in terms of the loop's variable
         self.closed_in: dict[str, str] = {}  # that variable
+        self.sums = Sums()
+        self.multiplied: set[Expr] = set()  # products that the program itself writes
+        self.awaited: list[Awaited] = []  # comparisons of variables whose value is not known yet
         self.untold: dict[str, Refusal] = {}  # variables that cannot be solved for, and why
         self.origin: dict[str, Refusal] = {}  # names that stand for such a value: where it arises
         self.handed = False  # whether any value of another iteration was asked for

@@ -268,7 +268,7 @@ def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solve
             simple = only_if(count, some)
             if simple:
                 return [*outer, Step(key, some)], op, e
-            return outer, op, arith("*", e, count)
+            return outer, op, m.sums.note(arith("*", e, count), e)
         return outer, op, quantified("sum", over, guard, replace_names(e, names))
     if op == "scale" and not once:
         if depends:

@@ -87,7 +87,10 @@ class Operators(Conditions):
             self.refuse("arithmetic with None")
         symbol = _BINARY[type(op)]
         x, y = number(a), number(b)
-        return value_of("number", arith(symbol, x, y))
+        made = arith(symbol, x, y)
+        if symbol == "*":
+            self.multiplied.add(made)
+        return value_of("number", made)
 
     def constant_operation(self, op: str, a: float, b: float) -> Any:
         try:

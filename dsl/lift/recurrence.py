@@ -18,6 +18,7 @@ from dsl.lift.cases import (
     united,
     without_common,
 )
+from dsl.lift.decimals import REASON, Repeated, is_inexact
 from dsl.lift.elsewhere import settled_elsewhere, unknowns
 from dsl.lift.facts import Facts
 from dsl.lift.guards import and_, compare, conjuncts, default, exists, guard_if, if_, not_, or_
@@ -26,7 +27,7 @@ from dsl.lift.order import later, search
 from dsl.lift.ranges import quantified, refold, replace_names, size_of, transform
 from dsl.lift.terms import MISSING, ONE, ZERO, arith, extreme, num, sure
 from dsl.lift.values import Loop, Refusal, expr, high_of, low_of, number, sort_of, value_of
-from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Compare, Expr, Name, Not, Num, Or, Range, free_names
+from dsl.nodes import FALSE, TRUE, And, Binary, Bool, Compare, Expr, Name, Not, Num, Or, Range, free_names, walk
 
 
 class Recurrences(Machine):
@@ -106,6 +107,12 @@ class Recurrences(Machine):
 
     def close(self, name: str, loop: Loop, value: Expr) -> None:
         self.closed[name], self.closed_in[name] = value, loop.range.var
+        for c in self.awaited:
+            if name not in free_names(c.a) | free_names(c.b):
+                continue
+            a, b = self.resolve(c.a), self.resolve(c.b)
+            if self.sums.decided_by_rounding(c.op, a, b):
+                raise Refusal(c.line, REASON)
 
     def elsewhere(self, e: Expr) -> Expr:
         return settled_elsewhere(self, e)
@@ -142,7 +149,7 @@ class Recurrences(Machine):
         if kinds <= {"set"}:
             return Update("set", initial, tuple(acting), name, sort)
         if kinds <= {"set", "add"}:
-            return Update("add", initial, tuple(acting), name, sort)
+            return Update("add", initial, tuple(acting), name, sort, one_by_one=adds_once(e, name))
         if kinds == {"scale"} or kinds == {"scale", "set"}:
             return Update("scale", initial, tuple(acting), name, sort)
         if kinds in ({"max"}, {"min"}):
@@ -363,8 +370,11 @@ class Recurrences(Machine):
         if len(same_step) == 1 and len(adding) > 1:
             adding = [Leaf(or_(*(x.guard for x in adding)), "add", adding[0].e)]
         for x in adding:
-            total = arith("+", total, quantified("sum", ran, x.guard, x.e))
+            part = self.sums.note(quantified("sum", ran, x.guard, x.e), x.e)
+            total = arith("+", total, part)
         result = arith("+", base, total)
+        if len(adding) == 1 and isinstance(base, Num) and isinstance(x.e, Num) and is_inexact(x.e) and update.one_by_one:
+            self.sums.repeated[result] = Repeated(base.value, x.e.value, quantified("count", ran, x.guard))
         if update.limit is not None:
             result = extreme("min", [result, num(update.limit)])
         return result
@@ -468,6 +478,11 @@ def tests_of(guard: Expr, name: str) -> list[Expr]:
     return [guard] if name in free_names(guard) else []
 
 
+def adds_once(e: Expr, name: str) -> bool:
+    """Whether every addition in the new value is to the variable itself, not to a sum of it."""
+    return all(x.left == Name(name) for x in walk(e) if isinstance(x, Binary) and name in free_names(x))
+
+
 @dataclass(frozen=True)
 class Update:
     """How one variable changes in an iteration."""
@@ -479,4 +494,5 @@ class Update:
     sort: str
     limit: float | None = None  # a counter that stops here
     contest: Contest | None = None  # of the best element so far
+    one_by_one: bool = False  # an iteration adds one number at most
     state: Update | None = None  # the truth value that says whether the variable is away from its initial value

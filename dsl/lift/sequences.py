@@ -262,6 +262,8 @@ def fold_numbers(m: Machine, kind: str, seq: Seq) -> Expr:
                 part = quantify("count", o, and_(o.guard, expr(o.value)))
             else:
                 part = quantify(kind, o, o.guard, number(o.value))
+                if kind == "sum":
+                    m.sums.note(part, number(o.value))
         if result is None:
             result = part
         elif kind == "sum":

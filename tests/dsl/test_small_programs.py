@@ -1,7 +1,6 @@
 """The lifter on small programs of one construct each (bench/small_programs.py): right on every text, or refused.
 
-The oracle is plain Python with the demo's tokenizer. NOT_MENDED names the constructs that are lifted wrongly today, with the
-reason: whoever mends one deletes its name.
+The oracle is plain Python with the demo's tokenizer.
 """
 
 from __future__ import annotations
@@ -19,12 +18,6 @@ from dsl.lift import Refusal, lift
 from dsl.text import facts_of
 
 DRAWS = 2
-NOT_MENDED = {
-    "fractions are added up in another order than Python's, which decides where they meet a limit exactly": (
-        "tenths", "a score of parts",
-    ),
-}  # fmt: skip
-DIFFER = {name: reason for reason, names in NOT_MENDED.items() for name in names}
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +35,7 @@ def texts(read):
     return [*short, read(PLAIN[3]), read(PLAIN[4]), read(PLAIN[7]), read(PLAIN[13], 24), read("word"), read(PLAIN[10], 24)]
 
 
-def marks(name):
-    return [pytest.mark.xfail(reason=DIFFER[name], strict=True, raises=AssertionError)] if name in DIFFER else []
-
-
-@pytest.mark.parametrize("name", [pytest.param(name, marks=marks(name)) for name in TEMPLATES])
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_a_construct_is_lifted_right_or_refused(name, read, texts):
     if "#spacy" in TEMPLATES[name] and read.annotator is None:
         pytest.skip("no spaCy pipeline is here")
@@ -65,7 +54,3 @@ def test_a_construct_is_lifted_right_or_refused(name, read, texts):
             n = len(text)
             difference = np.abs(pattern[:n, :n] - plain).max()
             assert difference <= TOLERANCE, f"by {difference:.3g} on {text.text!r}\n{source}\n{program}"
-
-
-def test_every_wrong_construct_is_one_of_the_templates():
-    assert set(DIFFER) <= set(TEMPLATES)
