@@ -137,7 +137,7 @@ class Recurrences(Machine):
                 decided = self.decided_by_state(loop, sort, initial, name, acting)
             if decided is not None:
                 return decided
-            self.refuse(f"a variable whose change depends on its own value in a way that has no counterpart (line {loop.line})")
+            raise Refusal(loop.line, "a variable whose change depends on its own value in a way that has no counterpart")
         kinds = {x.kind for x in acting}
         if kinds == {"unknown"}:
             times = self.var()
