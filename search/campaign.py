@@ -124,10 +124,10 @@ class Campaign:
     def _consult(self, proposer: LLMProposer) -> None:
         """The rounds of the language models, and the work on what they propose."""
         known: Known = {}
-        for head in self.plan.heads:
-            if self.folder.has(f"units/heads/{head}.json"):
-                unit = self.folder.read(f"units/heads/{head}.json")
-                known[head] = [(c["fit"], c["program"]) for c in unit["candidates"]]
+        for unit in self._units("known", "heads"):
+            best = known.setdefault(unit["heads"][0], [])
+            best += [(c["fit"], c["program"]) for c in unit["candidates"]]
+            best.sort(key=lambda c: (-c[0], c[1]))
 
         def run_units(todo: list[tuple[str, int, list[str]]]) -> None:
             jobs = [(n, units.adopt, {"number": int(n.split("/")[1]), "head": h, "programs": p}) for n, h, p in todo]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsl import simplify
+from dsl import simplify, size
 from dsl.nodes import Program
 from search.forms.board import Board
 from search.forms.fitting import fitted, score
@@ -54,7 +54,13 @@ def finish(board: Board, shape: Shape, targets: np.ndarray) -> Finished:
                 kept = trial
                 break
     shape = rounded(shape, kept)
-    return Finished(simplify(program(shape, 6)), shape, score(board, shape, targets))
+    return Finished(_shorter(program(shape, 6)), shape, score(board, shape, targets))
+
+
+def _shorter(written: Program) -> Program:
+    """The canonical form, or the program as it was written where that is shorter: constants in steps may become blocks."""
+    canonical = simplify(written)
+    return written if size(written) < size(canonical) else canonical
 
 
 def anchored(shape: Shape) -> Shape:

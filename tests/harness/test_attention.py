@@ -110,7 +110,7 @@ def test_the_heads_view_is_all_matrices_in_text_order(gpt2, texts, tmp_path):
 
 def test_a_second_extraction_reads_the_file(gpt2, texts, tmp_path, monkeypatch):
     first = extract(gpt2, texts, tmp_path)
-    monkeypatch.setattr(attention, "_patterns", None)
+    monkeypatch.setattr(attention, "patterns", None)
     second = extract(gpt2, texts, tmp_path)
     np.testing.assert_array_equal(first.array, second.array)
     assert [p.name for p in tmp_path.iterdir()] == [first.path.name]

@@ -16,7 +16,7 @@ pytest.importorskip("accelerate", reason="needs the extra headscript[gguf]")
 
 LETTERS = [*"abcdefghijklmnopqrstuvwxyz.Ġ"]
 MERGES = ["t h", "th e", "Ġ the"]
-VOCABULARY = ["<s>", "</s>", *LETTERS, "th", "the", "Ġthe"]
+VOCABULARY = ["<s>", "</s>", "<|endoftext|>", *LETTERS, "th", "the", "Ġthe"]
 TEXT = "the cat sat on the mat. the dog ran."
 
 
@@ -55,7 +55,7 @@ def write_gguf(path: Path, model: transformers.LlamaForCausalLM, architecture: s
     writer.add_vocab_size(config.vocab_size)
     writer.add_tokenizer_model("gpt2")
     writer.add_token_list(VOCABULARY)
-    writer.add_token_types([3, 3, *[1] * (len(VOCABULARY) - 2)])
+    writer.add_token_types([3, 3, 3, *[1] * (len(VOCABULARY) - 3)])
     writer.add_token_merges(MERGES)
     writer.add_bos_token_id(0)
     writer.add_eos_token_id(1)

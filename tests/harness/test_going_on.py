@@ -1,5 +1,6 @@
 """Runs that are interrupted, and runs that go on with more, as a user starts them: real processes and folders, two heads."""
 
+import functools
 import json
 import os
 import signal
@@ -45,7 +46,10 @@ def test_a_run_goes_on_with_more_and_loses_nothing(tmp_path, environment):
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(tmp_path, environment):
     folder = tmp_path / "run"
     command = [*HEADSCRIPT, *RUN, "--heads", "all", "--evaluations", "60000", "--out", str(folder)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell that runs the suite in the background has it ignore the signal.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed)
     deadline = time.monotonic() + 200
     while not list(folder.glob("units/heads/*.json")) and process.poll() is None and time.monotonic() < deadline:
         os.sched_yield()
