@@ -160,25 +160,16 @@ class Growth:
         room = limit - size(self.shape)
         found = [(v - price * rule_size(r), r, t) for v, r, t in self.additions(room - 2) if rule_size(r) <= room]
         found.sort(key=lambda x: -x[0])
-        best: tuple[float, float, Shape] | None = None
+        finalists: list[tuple[float, Shape]] = []
         seen: set[tuple[Expr, ...]] = set()
-        tried = 0
-        for _, rule, theta in found:
-            if tried == self.effort.wide:
+        for value, rule, theta in found:
+            if len(finalists) == self.effort.wide:
                 break
-            if sum(g == rule.guard for g in seen) >= 1 and tried >= 3:
+            if rule.guard in seen and len(finalists) >= 3:
                 continue
             seen.add(rule.guard)
-            tried += 1
-            shape = self.shape.with_rule(rule, (theta,))
-            iou, shape = self.settle(shape, self.effort.steps // 2)
-            worth = self.worth(iou, shape, price)
-            if best is None or worth > best[0]:
-                best = (worth, iou, shape)
-        if best is None or best[0] <= self.worth(self.iou, self.shape, price) + 1e-5:
-            return False
-        self.take(*self.settle(best[2], self.effort.steps))
-        return True
+            finalists.append((value, self.shape.with_rule(rule, (theta,))))
+        return self._best_of(finalists, price, self.effort.wide)
 
     def split(self, price: float, limit: int, most: int = 3) -> bool:
         """Gives one rule a constant of its own for a class of queries."""
@@ -218,6 +209,7 @@ class Growth:
         return self._best_of(trials, price)
 
     def _best_of(self, trials: list[tuple[float, Shape]], price: float, wide: int = 3) -> bool:
+        """Takes the one of the `wide` best that is worth most after its constants are fitted, if one is."""
         trials.sort(key=lambda x: -x[0])
         best: tuple[float, float, Shape] | None = None
         for _, shape in trials[:wide]:
