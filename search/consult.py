@@ -51,7 +51,7 @@ def consult(
     number = 0
     while True:
         name = f"rounds/{number}.json"
-        survey = number == 0 and limits.rounds > 0 and limits.survey and len(heads) >= SURVEY_HEADS
+        survey = number == 0 and len(heads) >= SURVEY_HEADS and proposer.surveys()
         if folder.has(name):
             record = folder.read(name)
             proposer.restore(record["state"])
@@ -65,7 +65,8 @@ def consult(
                 for h in heads
                 if (most is None or asked[h] < most) and h not in silent
             ]
-            chosen = [layer * per_layer + head for layer, head in proposer.plan(progress, len(heads) if survey else WAVE)]
+            wanted = [] if survey else proposer.plan(progress, WAVE)
+            chosen = list(heads) if survey else [layer * per_layer + head for layer, head in wanted]
             if not chosen:
                 return
             tasks = [] if survey else [task(folder, h, asked[h], baseline[h], known, problems.get(h, [])) for h in chosen]

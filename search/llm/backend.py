@@ -62,6 +62,7 @@ class Answer:
     finish: str = "stop"  # "length": cut off at max_tokens
     estimated: bool = False
     calls: tuple[ToolCall, ...] = ()
+    moved: bool = False  # recorded at this place of the conversation, for a question of other words
 
 
 class Backend(Protocol):

@@ -42,6 +42,8 @@ class Ledger:
     dearest: dict[str, tuple[int, float]] = field(default_factory=dict)  # tokens and US dollars of one answer
     failures: Counter[str] = field(default_factory=Counter)
     denied: int = 0  # requests that the budget did not allow
+    moved: int = 0  # answers of a recording that were given to questions of other words
+    missing: list[str] = field(default_factory=list)  # what a recording had no answer to
 
     def __post_init__(self) -> None:
         """Raises ValueError where a limit in US dollars meets a model of unknown price."""
@@ -78,6 +80,7 @@ class Ledger:
         if isinstance(outcome, BackendError):
             self.failures[outcome.kind] += 1
             if outcome.kind == "not recorded":
+                self.missing.append(str(outcome))
                 return  # nobody was called
             for spending in sums:
                 spending.calls += 1
@@ -87,6 +90,7 @@ class Ledger:
             spending.tokens += outcome.usage.total
             spending.usd += outcome.cost_usd or 0.0
             spending.unpriced += outcome.cost_usd is None
+        self.moved += outcome.moved
         tokens, usd = self.dearest.get(request.model, (0, 0.0))
         self.dearest[request.model] = (max(tokens, outcome.usage.total), max(usd, outcome.cost_usd or 0.0))
 
@@ -99,6 +103,8 @@ class Ledger:
             "dearest": {name: list(most) for name, most in self.dearest.items()},
             "failures": dict(self.failures),
             "denied": self.denied,
+            "moved": self.moved,
+            "missing": self.missing,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -107,6 +113,7 @@ class Ledger:
         self.models = {name: Spending(**s) for name, s in state["models"].items()}
         self.dearest = {name: (tokens, usd) for name, (tokens, usd) in state["dearest"].items()}
         self.failures, self.denied = Counter(state["failures"]), state["denied"]
+        self.moved, self.missing = state["moved"], list(state["missing"])
 
     @property
     def spent(self) -> bool:

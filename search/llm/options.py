@@ -10,6 +10,8 @@ from typing import Any
 from search.llm.backend import KINDS
 from search.llm.settings import PROTOCOLS, LLMSettings, parse_models, read_settings
 
+NAMED = 6  # answers that a recording lacks
+
 # by destination: the field of LLMSettings
 _FIELDS = {
     "llm_base_url": "base_url",
@@ -86,6 +88,11 @@ def describe(summary: dict[str, Any]) -> list[str]:
         f"programs in their answers: {programs}",
         f"heads served: {summary['heads_served']} of {summary['heads_asked']} asked about",
     ]
+    if summary.get("moved"):
+        lines.append(f"replayed by conversation and turn, as what was asked has changed: {summary['moved']} answers")
+    if missing := summary.get("missing"):
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        lines.append(f"not in the recording: {'; '.join(missing[:NAMED])}{more}")
     if summary["failures"]:
         lines.append("failed calls: " + ", ".join(f"{n} x {KINDS[kind].meaning}" for kind, n in summary["failures"].items()))
     if summary["not_sent"]:

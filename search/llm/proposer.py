@@ -21,6 +21,7 @@ from search.llm.envelopes import blocks
 from search.llm.evidence import HeadEvidence
 from search.llm.prompt import Template, default_template, parse_template
 from search.llm.protocol import TEXT
+from search.llm.recording import MODEL, name_of
 from search.llm.refine import Progress, RoundState, feedback, plan
 from search.llm.settings import LLMSettings, Price, to_record
 from search.llm.store import AnswerStore
@@ -44,7 +45,6 @@ class Translation(Protocol):
 
 Translate = Callable[[str], Translation]
 
-MODEL = (-1, -1)  # stands for the head where the whole model is meant
 USABLE = ("lifted", "parsed")
 STATUSES = ("lifted", "parsed", "refused", "differs", "failed", "unusable")
 
@@ -88,10 +88,6 @@ class HeadTask:
     state: RoundState = field(default_factory=RoundState)
     desk: Desk | None = None  # for a conversation with tools
     known: str = ""  # what is known of the head, for its first message
-
-
-def name_of(head: tuple[int, int]) -> str:
-    return "model" if head == MODEL else f"L{head[0]}H{head[1]}"
 
 
 class LLMProposer:
@@ -141,6 +137,10 @@ class LLMProposer:
         if self.exhausted:
             return []
         return plan([p for p in progress if p.asked * self.settings.samples < self._available(p.head)], count)
+
+    def surveys(self) -> bool:
+        """Whether there can be a conversation about the whole model."""
+        return self.settings.rounds > 0 and self.settings.survey and not self.exhausted and self._available(MODEL) > 0
 
     def propose(self, tasks: Sequence[HeadTask], stop: Callable[[], bool] = lambda: False) -> list[Proposal]:
         """One round: `samples` requests per task, answers read and translated, errors sent back once.
@@ -284,6 +284,8 @@ class LLMProposer:
             "heads_served": len(self.served),
             "failures": dict(sorted(ledger.failures.items())),
             "not_sent": ledger.denied,
+            "moved": ledger.moved,
+            "missing": ledger.missing,
             "heads": heads,
         }
 
@@ -298,7 +300,7 @@ class LLMProposer:
         return f"no answer of a language model was usable ({reasons})"
 
     def _available(self, head: tuple[int, int]) -> int:
-        """How many answers there can be for a head: as many as wanted, but for a replay from files."""
+        """How many answers there can be for a head: as many as wanted, but for a replay."""
         available = getattr(self.backend, "available", None)
         return sys.maxsize if available is None else available(head)
 

@@ -1,9 +1,10 @@
 """Answers from a folder instead of a model: no network, no key.
 
-Two kinds of folder are understood: the `llm` folder of an earlier run (or the run's own folder), whose answers are found by key;
-and a folder of plain files named PREFIX_L0H3.py, .pattern, .txt or .md (PREFIX_L0H3_2.py for a further answer), each of them the
-whole answer for one head. PREFIX is whatever names the target; where a folder holds several, the one that occurs in the target's
-name is used, or the one given as replay:FOLDER/PREFIX.
+Two kinds of folder are understood. A recording (recording.py: the `llm` folder of an earlier run, the run's own folder, or what was
+kept of one): its answers are found by the words of the question, else by conversation and turn. And a folder of plain files named
+PREFIX_L0H3.py, .pattern, .txt or .md (PREFIX_L0H3_2.py for a further answer), each of them the whole answer for one head; PREFIX is
+whatever names the target; where a folder holds several, the one that occurs in the target's name is used, or the one given as
+replay:FOLDER/PREFIX.
 """
 
 from __future__ import annotations
@@ -15,26 +16,47 @@ from glob import escape
 from pathlib import Path
 
 from search.llm.backend import Answer, Backend, BackendError, Request, Usage
+from search.llm.recording import name_of, place, read
 from search.llm.settings import LLMSettings, Model, from_record
 from search.llm.store import SETTINGS, AnswerStore
 
 _FILE = re.compile(r"(?P<prefix>.+?)_L(?P<layer>\d+)H(?P<head>\d+)(?:[_-](?P<more>\w+))?\.(?P<suffix>py|pattern|txt|md)$")
+NAMED = 14  # heads of a recording
 _LABELS = {".py": "python", ".pattern": "pattern"}
 
 
 class StoreReplay:
-    """Answers that an earlier run stored."""
+    """Answers that an earlier run stored: to the same question, else the one at the same place of the same conversation."""
 
     recorded = True  # another try finds the same
 
     def __init__(self, folder: Path) -> None:
-        self.store = AnswerStore(folder)
+        self.store, self.places = AnswerStore(folder), read(folder)
+
+    def available(self, head: tuple[int, int]) -> int:
+        """How many conversations (or single questions) about a head, or about the whole model, are recorded."""
+        return max((at.sample + 1 for at in self.places if at.head == head), default=0)
 
     def complete(self, request: Request) -> Answer:
         answer = self.store.get(request)
         if answer is not None:
             return answer
-        raise self.store.failure(request) or BackendError("not recorded", f"{request.model}: no recorded answer to this request")
+        if failure := self.store.failure(request):
+            raise failure
+        at = place(request)
+        found = None if at is None else self.places.get(at)
+        if found is None:
+            raise BackendError("not recorded", str(at or "this question"))
+        if isinstance(found.outcome, BackendError):
+            raise found.outcome
+        return replace(found.outcome, moved=found.key != request.key)
+
+    def holds(self) -> str:
+        """What there is, in one line."""
+        answers = [at for at, r in self.places.items() if isinstance(r.outcome, Answer)]
+        names = list(dict.fromkeys(name_of(head) for _, head in sorted((at.head[0] >= 0, at.head) for at in answers)))
+        shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+        return f"replay: {len(answers)} answers about {shown}" if answers else "replay: no answers"
 
 
 class FileReplay:
@@ -52,8 +74,8 @@ class FileReplay:
     def complete(self, request: Request) -> Answer:
         files = self.files.get(request.head, ())
         if request.purpose == "correct" or request.sample >= len(files):
-            layer, head = request.head
-            raise BackendError("not recorded", f"no further recorded answer for L{layer}H{head}")
+            what = "correction" if request.purpose == "correct" else f"answer {request.sample + 1}"
+            raise BackendError("not recorded", f"{name_of(request.head)}, {what}")
         path = files[request.sample]
         text = path.read_text(encoding="utf-8", errors="replace")
         label = _LABELS.get(path.suffix)
@@ -65,15 +87,15 @@ def open_replay(settings: LLMSettings, target: str) -> tuple[Backend, LLMSetting
     given = settings.replay
     assert given is not None, "not a replay"
     folder = Path(given).expanduser()
-    for place in (folder, folder / "llm"):
-        if (place / SETTINGS).is_file():
-            record = AnswerStore(place).settings()
+    for there in (folder, folder / "llm"):
+        if (there / SETTINGS).is_file():
+            record = AnswerStore(there).settings()
             try:
                 if record is not None:
-                    return StoreReplay(place), from_record(record, settings)
+                    return StoreReplay(there), from_record(record, settings)
             except (KeyError, TypeError, ValueError):
                 pass
-            raise ValueError(f"replay: {place / SETTINGS} is damaged")
+            raise ValueError(f"replay: {there / SETTINGS} is damaged")
     prefix = None
     if not folder.is_dir() and any(folder.parent.glob(f"{escape(folder.name)}_L*")):
         folder, prefix = folder.parent, folder.name

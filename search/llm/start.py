@@ -36,6 +36,8 @@ class Opened:
         sleep: Callable[[float], None] | None = None,
     ) -> LLMProposer:
         """folder: RUN/llm."""
+        if isinstance(self.backend, StoreReplay):
+            say(self.backend.holds())
         return LLMProposer(
             self.settings, self.backend, folder, translate, prices=self.prices, template=self.template, sleep=sleep, say=say
         )

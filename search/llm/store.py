@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ class AnswerStore:
         """The stored answer, None where there is none (or a damaged file, which is asked for again)."""
         record = self._read(f"{request.key}.json")
         try:
-            return None if record is None else _answer(record)
+            return None if record is None else to_answer(record)
         except (KeyError, TypeError, ValueError):
             return None
 
@@ -38,19 +39,7 @@ class AnswerStore:
         return BackendError(record["kind"], str(record.get("message")))
 
     def put(self, request: Request, answer: Answer) -> None:
-        record = {
-            **_question(request),
-            "answer": answer.text,
-            "finish": answer.finish,
-            "usage": {
-                "prompt_tokens": answer.usage.prompt_tokens,
-                "completion_tokens": answer.usage.completion_tokens,
-                "estimated": answer.estimated,
-            },
-            "cost_usd": answer.cost_usd,
-            **({"calls": [asdict(c) for c in answer.calls]} if answer.calls else {}),
-        }
-        self._write(f"{request.key}.json", record)
+        self._write(f"{request.key}.json", {**_question(request), **from_answer(answer)})
         (self.folder / f"{request.key}.failed.json").unlink(missing_ok=True)  # of an earlier try
 
     def put_failure(self, request: Request, error: BackendError) -> None:
@@ -98,7 +87,24 @@ def _question(request: Request) -> dict[str, Any]:
     }
 
 
-def _answer(record: dict[str, Any]) -> Answer:
+def from_answer(answer: Answer) -> dict[str, Any]:
+    """JSON data; to_answer gives the answer back."""
+    return {
+        "answer": answer.text,
+        "finish": answer.finish,
+        "usage": {
+            "prompt_tokens": answer.usage.prompt_tokens,
+            "completion_tokens": answer.usage.completion_tokens,
+            "estimated": answer.estimated,
+        },
+        "cost_usd": answer.cost_usd,
+        **({"calls": [asdict(c) for c in answer.calls]} if answer.calls else {}),
+        **({"moved": True} if answer.moved else {}),
+    }
+
+
+def to_answer(record: Mapping[str, Any]) -> Answer:
+    """Raises KeyError, TypeError or ValueError where the record is damaged."""
     usage, cost = record["usage"], record["cost_usd"]
     return Answer(
         text=str(record["answer"]),
@@ -107,4 +113,5 @@ def _answer(record: dict[str, Any]) -> Answer:
         finish=str(record["finish"]),
         estimated=bool(usage["estimated"]),
         calls=tuple(ToolCall(**c) for c in record.get("calls", ())),
+        moved=bool(record.get("moved")),
     )
