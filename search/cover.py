@@ -7,6 +7,7 @@ choice reaches at least 1 - 1/e of the optimum (Nemhauser, Wolsey, Fisher 1978),
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,12 @@ def value(scores: np.ndarray, chosen: tuple[int, ...]) -> float:
 def limit(scores: np.ndarray, chosen: tuple[int, ...]) -> float:
     """What F cannot exceed for any set of as many programs as are chosen, whatever they were chosen by; scores (P, H)."""
     return _bound(scores, scores[list(chosen)].max(0), len(chosen))
+
+
+def limits(scores: np.ndarray, covers: Sequence[Cover]) -> list[float]:
+    """The limit at each size of a curve of covers, smallest first: what more programs cannot exceed, fewer cannot either."""
+    found = [limit(scores, c.chosen) for c in covers]
+    return [min(found[i:]) for i in range(len(found))]
 
 
 def held_out(select: np.ndarray, other: np.ndarray, chosen: tuple[int, ...]) -> float:

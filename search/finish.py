@@ -163,7 +163,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
 
     from dsl import english, parse, size
     from search import patterns
-    from search.cover import curve, held_out, limit, worth
+    from search.cover import curve, held_out, limits, worth
     from search.selection import elbow, front
     from search.swaps import improved
 
@@ -295,9 +295,9 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
                 "size": len(c.chosen),
                 "select": digits(held_out(value, cross["select"], c.chosen)),
                 "test": digits(held_out(value, cross["test"], c.chosen)),
-                "bound": digits(limit(cross["select"], c.chosen)),
+                "bound": digits(bound),
             }
-            for c in steps
+            for c, bound in zip(steps, limits(cross["select"], steps), strict=True)
         ],
         "heads": heads,
         "proposals": counts,

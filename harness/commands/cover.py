@@ -21,7 +21,7 @@ def main(args: Namespace) -> int:
     import numpy as np
 
     from harness.session import open_run, outcome_of
-    from search.cover import curve, exact, greedy, held_out, limit, worth
+    from search.cover import curve, exact, greedy, held_out, limit, limits, worth
 
     session = open_run(args.run)
     parsimony = 0.0 if args.full else outcome_of(session)["parsimony"]  # refuses a run that has not finished
@@ -41,6 +41,7 @@ def main(args: Namespace) -> int:
         }
         for i, p in enumerate(chosen)
     ]
+    steps = curve(value, args.size, sizes)
     result = {
         "size": args.size,
         "method": "exact" if args.exact else "greedy",
@@ -57,9 +58,9 @@ def main(args: Namespace) -> int:
                 "size": len(c.chosen),
                 "select": held_out(value, select, c.chosen),
                 "test": held_out(value, test, c.chosen),
-                "bound": limit(select, c.chosen),
+                "bound": bound,
             }
-            for c in curve(value, args.size, sizes)
+            for c, bound in zip(steps, limits(select, steps), strict=True)
         ],
     }
     if args.json:

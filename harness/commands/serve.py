@@ -5,16 +5,24 @@ from __future__ import annotations
 import secrets
 import socket
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from harness import output
 from harness.cli import natural
-from harness.errors import UserError
+from harness.errors import UsageError, UserError
+from search.llm.options import add_options, llm_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from harness.live.asking import Adviser
 
 
 def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--port", type=natural, default=0, help="of 127.0.0.1 (default: a free one)")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    add_options(parser, proposals=False)
 
 
 def main(args: Namespace) -> int:
@@ -32,7 +40,7 @@ def main(args: Namespace) -> int:
 
     session = open_run(args.run, args.device)
     outcome = outcome_of(session)
-    workbench = Workbench(session, outcome)
+    workbench = Workbench(session, outcome, adviser(args, session.folder.path))
     listening = _listen(args.port)
     port = listening.getsockname()[1]
     token = secrets.token_urlsafe(16)
@@ -56,6 +64,24 @@ def main(args: Namespace) -> int:
         listening.close()
     output.note("ended")
     return 0
+
+
+def adviser(args: Namespace, run: Path) -> Adviser | None:
+    """Whom the page may ask; None without --llm. Raises UsageError for options that make no sense, a missing key among them."""
+    from harness.live.asking import Adviser
+    from search.llm.start import open_llm
+
+    try:
+        settings = llm_settings(args)
+        opened = open_llm(settings, str(run)) if settings else None
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if opened is None:
+        return None
+    if args.llm_refresh:
+        for path in (run / "serve").glob("*.json"):
+            path.unlink()
+    return Adviser(opened, run / "serve", output.note)
 
 
 def _listen(port: int) -> socket.socket:

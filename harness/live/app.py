@@ -70,7 +70,15 @@ def application(workbench: Workbench, report: Callable[[], str], token: str, por
         except (UserError, ValueError, TypeError) as error:
             return JSONResponse({"error": " ".join(str(error).split())}, 422)
 
-    works = (workbench.look, workbench.fit, workbench.simplify, workbench.save, workbench.replace)
+    works = (
+        workbench.look,
+        workbench.fit,
+        workbench.simplify,
+        workbench.save,
+        workbench.replace,
+        workbench.examples,
+        workbench.shorter,
+    )
     routes = [
         Route(f"/{token}/", live),
         Route(f"/{token}/report", whole_report),
@@ -87,7 +95,14 @@ def live_document(data: dict[str, Any]) -> str:
     own = files("harness.live") / "page"
     shared = files("harness.report") / "page"
     style = "\n".join((folder / name).read_text(encoding="utf-8") for folder, name in ((shared, "page.css"), (own, "live.css")))
-    scripts = ((shared, "base.js"), (shared, "program.js"), (shared, "matrix.js"), (shared, "shaded.js"), (own, "live.js"))
+    scripts = (
+        (shared, "base.js"),
+        (shared, "program.js"),
+        (shared, "matrix.js"),
+        (shared, "shaded.js"),
+        (shared, "examples.js"),
+        (own, "live.js"),
+    )
     script = "\n".join((folder / name).read_text(encoding="utf-8") for folder, name in scripts)
     markup = (own / "live.html").read_text(encoding="utf-8")
     return composed(markup, f"{data['target']}: live", style, script, data, "connect-src 'self'; ")

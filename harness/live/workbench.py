@@ -6,7 +6,7 @@ IoU is of the `select` texts: people who change programs by hand choose by what 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,9 @@ from search import workspace
 if TYPE_CHECKING:
     import numpy as np
 
-    from dsl.nodes import Program
+    from dsl.nodes import Concept, Program
     from dsl.text import Text
+    from harness.live.asking import Adviser
     from harness.session import Session
 
 MOST_CHARACTERS = 20_000  # of a text or a program that is sent
@@ -28,8 +29,9 @@ LIKELY = 10  # tokens of the next-token distribution that are shown
 class Workbench:
     """One run, opened for many requests; they are answered one after the other."""
 
-    def __init__(self, session: Session, outcome: dict[str, Any]) -> None:
-        self.session, self.outcome = session, outcome
+    def __init__(self, session: Session, outcome: dict[str, Any], adviser: Adviser | None = None) -> None:
+        """adviser: whom `shorter` asks; None where no language model was named."""
+        self.session, self.outcome, self.adviser = session, outcome, adviser
         self.lock = RLock()
         self._read = lru_cache(maxsize=32)(self._read_text)
 
@@ -48,9 +50,19 @@ class Workbench:
             },
             "scale": 10_000,
             "heads": [
-                {"name": f"L{r['layer']}H{r['head']}", "kind": r["kind"], "iou": r["iou"]["select"], "program": r["program"]}
+                {
+                    "name": f"L{r['layer']}H{r['head']}",
+                    "kind": r["kind"],
+                    "iou": r["iou"]["select"],
+                    "program": r["program"],
+                    "full": None if full["program"] == r["program"] else {k: full[k] for k in ("program", "size")},
+                    "full_iou": full["iou"]["select"],
+                }
                 for r in self.outcome["heads"]
+                for full in [r["full_program"]]
             ],
+            "concepts": [str(c) for c in self.concepts.values()],
+            "asks": [m.name for m in self.adviser.opened.settings.models] if self.adviser else [],
             "text": texts[0].text if texts else "",
             "texts": [],
         }
@@ -67,7 +79,7 @@ class Workbench:
         with self.lock:
             row = self._row(head)
             read, true = self._read(_short(text, "text"))
-            errors = faults(_short(program, "program"))
+            errors = faults(_short(program, "program"), self.concepts)
             answer: dict[str, Any] = {
                 "tokens": list(read.tokens),
                 "true": pack(quantised(true[row])),
@@ -75,9 +87,7 @@ class Workbench:
             }
             if errors:
                 return answer
-            from dsl import parse
-
-            whole = parse(program)
+            whole = self._parsed(program)
             kept = without(whole, off)
             model = self.session.description["model"]
             batch = Batch([read], model["causal"], shared_window(model))
@@ -95,6 +105,39 @@ class Workbench:
                 "domains": domains,
                 "here": _iou(true[row], pattern),
             }
+
+    def examples(self, head: str, program: str, off: Collection[int] = ()) -> dict[str, Any]:
+        """The queries of `select` texts on which a program and the head agree least and most, and the tokens of these texts."""
+        from harness.live.rules import without
+        from harness.report.examples import examples
+
+        with self.lock:
+            problem = self._problem()
+            found = examples(without(self._parsed(program), off), problem, self._row(head))
+            used = {text for rows in found.values() for text, *_ in rows}
+            return {"examples": found, "texts": {text: list(problem.texts_given[text].tokens) for text in sorted(used)}}
+
+    def shorter(self, head: str, program: str) -> dict[str, Any]:
+        """A shorter program for the head by a language model, with constants fitted. Other requests are answered meanwhile."""
+        from dsl import simplify, size
+        from harness.live.asking import TEXTS, best_of, question, usable
+        from harness.live.rules import gains
+
+        if self.adviser is None:
+            raise UserError("no language model was named: headscript serve RUN --llm MODEL")
+        path, price = str(self.session.folder.path), self.outcome["parsimony"]
+        with self.lock:
+            row, given = self._row(head), self._parsed(program)
+            place = divmod(row, self.session.description["model"]["heads"])
+            sample = workspace.sample(path, "fit", TEXTS)
+            messages = question(self.adviser.opened, sample, place, row, given, price, self.concepts)
+        model, answer = self.adviser.ask(messages, place)
+        with self.lock:
+            fit, select = workspace.problem(path, "fit"), self._problem()
+            found = best_of(usable(answer, given, self.concepts), fit, select, row, price)
+            iou, _, _ = gains(given, select, row)
+            now = {"iou": iou, "size": size(simplify(given))}
+            return {"proposal": found, "now": now, "model": model, "spent": self.adviser.spent()}
 
     def fit(self, head: str, program: str) -> dict[str, Any]:
         """The program with constants fitted to the head on the `fit` texts."""
@@ -177,10 +220,17 @@ class Workbench:
                 return record["layer"] * self.session.description["model"]["heads"] + record["head"]
         raise UserError(f"no head {head} in this run")
 
+    @cached_property
+    def concepts(self) -> dict[str, Concept]:
+        """The concepts that the run was given (`run --concepts FILE`); programs may use them without defining them."""
+        from dsl import parse_concepts
+
+        return parse_concepts("\n".join(self.session.settings.get("concepts", {}).values()))
+
     def _parsed(self, program: str) -> Program:
         from dsl import parse
 
-        return parse(_short(program, "program"))
+        return parse(_short(program, "program"), self.concepts)
 
     def _read_text(self, text: str) -> tuple[Text, np.ndarray]:
         """The text as the model reads it, and (layers * heads, n, n) attention."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
     place = {p["id"]: i for i, p in enumerate(outcome["library"])}
     used = {r["kind"] for r in records}
     kinds = [*(k for k in colours.KINDS if k in used), *sorted(used - colours.KINDS.keys())]
+    replaced = session.folder.read("replace.json") if session.folder.has("replace.json") else None
+    places = {name: i for i, name in enumerate((replaced or {}).get("heads_in_order", ()), 1)}
+    shown_examples, example_texts = _examples(session, records)
     return {
         "name": session.folder.path.resolve().name,
         "target": outcome["target"],
@@ -60,6 +64,10 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "kind": r["kind"],
                 "headline": r["headline"],
                 "adds": r["rule_gains"],
+                "full": _full(r),
+                "words": words(r["program"]),
+                "examples": found,
+                "effect": places.get(f"L{r['layer']}H{r['head']}"),
                 "iou": r["iou"],
                 "gap": r["gap"],
                 "domains": [
@@ -76,14 +84,23 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
                 "front": [[f["size"], f["fit"], f["select"], f["rules"], f["proposer"]] for f in r["front"]],
                 "front_programs": packed_programs([f["program"] for f in r["front"]]),
             }
-            for p, r in zip(own, records, strict=True)
+            for p, r, found in zip(own, records, shown_examples, strict=True)
         ],
+        "example_texts": example_texts,
+        "meanings": meanings([r["program"] for r in records]),
         "library": [
-            {"id": p["id"], "program": i, "heads": p["heads"], "rules": p["rules"], "colour": colours.library(n)}
+            {
+                "id": p["id"],
+                "program": i,
+                "heads": p["heads"],
+                "rules": p["rules"],
+                "size": p["size"],
+                "colour": colours.library(n),
+            }
             for n, (i, p) in enumerate(zip(library, outcome["library"], strict=True))
         ],
         "curve": outcome["curve"],
-        "replace": session.folder.read("replace.json") if session.folder.has("replace.json") else None,
+        "replace": replaced,
         "llm": _flat({name: value for name, value in llm.items() if name != "heads"}),
         "llm_programs": [list(row) for row in llm_page.rows(session.folder)],
         "programs": [described(p) for p in programs.texts],
@@ -96,6 +113,54 @@ def page_data(session: Session, outcome: dict[str, Any], texts: int | None = Non
         "versions": session.description["versions"],
         "notes": session.description["notes"],
     }
+
+
+def _full(record: dict[str, Any]) -> dict[str, Any] | None:
+    """The largest program of a head, as the page unpacks it; None where it is the one that is shown."""
+    full = record["full_program"]
+    if full["program"] == record["program"]:
+        return None
+    told = json.dumps({**described(full["program"]), "adds": full["rule_gains"]}, ensure_ascii=False)
+    return {"rules": full["rules"], "size": full["size"], "iou": full["iou"], "packed": pack(told.encode())}
+
+
+def _examples(session: Session, records: Sequence[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[int, tuple[str, ...]]]:
+    """For each head the queries of `test` on which its program agrees with it most and least; the tokens of their texts."""
+    from dsl import parse
+    from harness.report.examples import examples
+    from search import workspace
+
+    session.store("test")
+    problem = workspace.problem(str(session.folder.path), "test")
+    width = session.description["model"]["heads"]
+    found = [examples(parse(r["program"]), problem, r["layer"] * width + r["head"]) for r in records]
+    workspace.settle(str(session.folder.path), "test")
+    used = sorted({text for f in found for rows in f.values() for text, *_ in rows})
+    return found, {text: problem.texts_given[text].tokens for text in used}
+
+
+def words(program: str) -> list[str]:
+    """The concepts and the classes of words that a program speaks of, in its order."""
+    from dsl.classes import NAMES
+
+    called = re.findall(r"\bconcept (\w+)|\b(\w+)\(", re.sub(r'"(?:\\.|[^"\\])*"', '""', program))
+    concepts = {name for name, _ in called if name}
+    return list(dict.fromkeys(name or use for name, use in called if name or use in NAMES or use in concepts))
+
+
+def meanings(programs: Sequence[str]) -> dict[str, str]:
+    """What the concepts and classes of words of these programs mean."""
+    from dsl import parse
+    from dsl.sentences import definition
+    from dsl.vocabulary import VOCABULARY
+
+    found: dict[str, str] = {}
+    for text in dict.fromkeys(programs):
+        new = [w for w in words(text) if w not in found]
+        concepts = {c.name: c for c in parse(text).concepts} if new else {}
+        for word in new:
+            found[word] = definition(concepts[word]) if word in concepts else VOCABULARY[word].meaning
+    return found
 
 
 _THEMES = (("light", False), ("dark", True))

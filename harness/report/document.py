@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from harness.session import Session
 
 # in the order they build on each other
-SCRIPTS = ("base.js", "program.js", "chart.js", "map.js", "list.js", "matrix.js", "shaded.js", "page.js")
+SCRIPTS = ("base.js", "program.js", "chart.js", "map.js", "list.js", "matrix.js", "shaded.js", "examples.js", "page.js")
 
 
 def write_report(session: Session, outcome: dict[str, Any], path: Path, texts: int | None = None) -> int:

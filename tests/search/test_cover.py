@@ -6,7 +6,7 @@ from math import e
 import numpy as np
 import pytest
 
-from search.cover import curve, exact, greedy, held_out, value
+from search.cover import curve, exact, greedy, held_out, limit, limits, value
 
 
 def _cases():
@@ -84,3 +84,14 @@ def test_held_out_keeps_the_assignment_made_on_select():
     select = np.array([[0.9, 0.1], [0.2, 0.8], [0.0, 0.0]])
     test = np.array([[0.5, 0.7], [0.6, 0.4], [1.0, 1.0]])
     assert held_out(select, test, (0, 1)) == pytest.approx((0.5 + 0.4) / 2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_limits_of_a_curve_rise_with_its_size_and_hold(seed):
+    scores = np.random.default_rng(seed).random((9, 5)) ** 3
+    covers = curve(scores, 6)
+    found = limits(scores, covers)
+    assert found == sorted(found) and all(a <= limit(scores, c.chosen) for a, c in zip(found, covers, strict=True))
+    for most, c in zip(found, covers, strict=True):
+        best = max(value(scores, chosen) for chosen in combinations(range(9), len(c.chosen)))
+        assert best <= most + 1e-12

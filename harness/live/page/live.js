@@ -21,6 +21,7 @@ async function look() {
     await show(answer);
     if (state.failed) say("");
     state.failed = false;
+    if (!answer.errors.length) compareLater();
   } catch (error) {
     if (request === state.asked) say(error.message);
     state.failed = true;
@@ -45,6 +46,56 @@ async function show(answer) {
   drawScores(answer);
   drawRules(answer.rules);
   drawShaded();
+}
+
+// Where program and head agree least and most: asked for once nobody types any more.
+let comparing = 0;
+function compareLater() {
+  clearTimeout(comparing);
+  comparing = setTimeout(async () => {
+    const request = state.asked;
+    try {
+      const found = await ask("examples", { head: state.head.name, program: $("program-source").value, off: [...state.off] });
+      if (request === state.asked) await showExamples($("examples-found"), found.examples, (text) => found.texts[text]);
+    } catch (error) {
+      if (request === state.asked) say(error.message);
+    }
+  }, 400);
+}
+
+async function askForShorter() {
+  $("shorter").disabled = true;
+  $("proposal").textContent = `Asking ${DATA.asks.join(", ")} …`;
+  const name = state.head.name;
+  try {
+    const r = await ask("shorter", { head: name, program: $("program-source").value });
+    if (name !== state.head.name) return $("proposal").replaceChildren();
+    const list = el("ol", { class: "program" });
+    showProgram(list, { lines: r.proposal.program.split("\n") });
+    const take = () => { put(r.proposal.program); $("proposal").replaceChildren(); };
+    $("proposal").replaceChildren(
+      el("p", { class: "hint" }, `${r.model} proposes size ${r.proposal.size}, IoU ${fixed(r.proposal.iou)} on select; now size ${r.now.size}, IoU ${fixed(r.now.iou)}. Spent: ${r.spent}.`),
+      list, el("div", { class: "actions" }, el("button", { type: "button", id: "take", onclick: take }, "Take it"),
+        el("button", { type: "button", onclick: () => $("proposal").replaceChildren() }, "Leave it")));
+  } catch (error) {
+    $("proposal").textContent = error.message;
+  } finally {
+    $("shorter").disabled = false;
+  }
+}
+
+function put(program) {
+  $("program-source").value = program;
+  state.off.clear();
+  return look();
+}
+
+function drawFull() {
+  const full = state.head.full;
+  $("full").hidden = !full;
+  if (!full) return;
+  $("full").firstElementChild.textContent = `Largest program of the run: size ${full.size}, IoU ${fixed(state.head.full_iou)} on select`;
+  showProgram($("full-program"), { lines: full.program.split("\n") });
 }
 
 function goTo(line, column) {
@@ -79,9 +130,7 @@ async function change(what, body) {
   try {
     const answer = await ask(what, body);
     if (answer.program === undefined) return answer;
-    $("program-source").value = answer.program;
-    state.off.clear();
-    await look();
+    await put(answer.program);
     return answer;
   } catch (error) {
     say(error.message);
@@ -94,6 +143,9 @@ async function save() {
   const answer = await change("save", { head: state.head.name, program: $("program-source").value });
   if (answer && answer.saved) {
     for (const h of answer.heads) START.set(h.name, h.program);
+    DATA.heads = answer.heads;
+    state.head = DATA.heads.find((h) => h.name === state.head.name);
+    drawFull();
     say(`Saved: the run has the program as your own, for ${state.head.name}.`);
   }
 }
@@ -122,6 +174,8 @@ async function replaceHead() {
 function openHead(name) {
   state.head = DATA.heads.find((h) => h.name === name) || state.head;
   state.off.clear();
+  $("proposal").replaceChildren();
+  drawFull();
   $("head").value = state.head.name;
   $("program-source").value = START.get(state.head.name);
   history.replaceState(null, "", `#${state.head.name}`);
@@ -142,6 +196,12 @@ $("simplify").addEventListener("click", () => change("simplify", { program: $("p
 $("restore").addEventListener("click", () => openHead(state.head.name));
 $("save").addEventListener("click", save);
 $("replace").addEventListener("click", replaceHead);
+$("shorter").hidden = !DATA.asks.length;
+$("shorter").addEventListener("click", askForShorter);
+$("take-full").addEventListener("click", () => put(state.head.full.program));
+$("concepts").hidden = !DATA.concepts.length;
+$("concepts").firstElementChild.textContent = `Concepts of this run: ${DATA.concepts.length}`;
+showProgram($("concept-list"), { lines: DATA.concepts });
 $("matrices").addEventListener("keydown", moveByKey);
 choice($("matrix-mode"), [["all", "Side by side"], ...VIEWS], view.mode, (v) => { view.mode = v; drawMatrices(); });
 $("theme").addEventListener("click", () => setTheme(theme() === "dark" ? "light" : "dark"));

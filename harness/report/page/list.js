@@ -7,8 +7,14 @@ const COLUMNS = [
   ["gain", (h) => h.iou.test - h.baseline.test, (h) => signed(h.iou.test - h.baseline.test)],
   ["size", (h) => h.size, (h) => whole(h.size)],
   ["gap", (h) => h.gap ?? 0, (h) => fixed(h.gap)],
+  ...(DATA.heads.some((h) => h.effect) ? [["effect", (h) => h.effect ?? Infinity, (h) => whole(h.effect)]] : []),
   ["library", (h) => h.library, (h) => DATA.library[h.library].id],
 ];
+const FALLING = new Set(["IoU", "gain", "size", "gap"]); // sorted from the largest at first
+const TITLES = {
+  gain: "IoU above the best simple pattern", gap: "IoU between the best and the worst kind of text", IoU: "of the own program, on test",
+  effect: "place in the order of what each head's program does to the model's output when it takes the head's place: 1 does least",
+};
 const listed = { by: 0, down: false, words: "", kind: "", layer: "", library: "", low: 0, high: 1 };
 
 function shownHeads() {
@@ -16,7 +22,7 @@ function shownHeads() {
   const wanted = (h) =>
     (!listed.kind || h.kind === listed.kind) && (listed.layer === "" || h.layer === Number(listed.layer)) &&
     (listed.library === "" || h.library === Number(listed.library)) && h.iou.test >= listed.low && h.iou.test <= listed.high &&
-    words.every((w) => `${name(h)} ${h.headline} ${DATA.programs[h.program].lines.join(" ")}`.toLowerCase().includes(w));
+    words.every((w) => `${name(h)} ${h.kind} ${h.headline} ${DATA.programs[h.program].lines.join(" ")}`.toLowerCase().includes(w));
   const value = COLUMNS[listed.by][1];
   const order = (a, b) => (value(a) < value(b) ? -1 : value(a) > value(b) ? 1 : 0) * (listed.down ? -1 : 1);
   return DATA.heads.filter(wanted).sort(order);
@@ -28,9 +34,9 @@ function drawList(open) {
   $("list").replaceChildren(
     el("thead", {}, el("tr", {}, ...COLUMNS.map(([label], i) =>
       el("th", { scope: "col", "aria-sort": i !== listed.by ? null : listed.down ? "descending" : "ascending" },
-        el("button", { type: "button", onclick: () => { Object.assign(listed, { by: i, down: i === listed.by ? !listed.down : i > 1 && i < 6 }); drawList(open); $("list").querySelectorAll("th button")[i].focus(); } }, label))))),
+        el("button", { type: "button", title: TITLES[label], onclick: () => { Object.assign(listed, { by: i, down: i === listed.by ? !listed.down : FALLING.has(COLUMNS[i][0]) }); drawList(open); $("list").querySelectorAll("th button")[i].focus(); } }, label))))),
     el("tbody", {}, ...found.map((h) => el("tr", { "data-listed": name(h) }, ...COLUMNS.map(([, , say], i) =>
-      el("td", {}, i ? say(h) : el("button", { type: "button", class: "chip", tabindex: h === found[0] ? 0 : -1, onclick: () => open(HEADS.get(name(h))) }, say(h))))))));
+      el("td", i === 1 ? { class: "kind", title: h.kind } : {}, i ? say(h) : el("button", { type: "button", class: "chip", tabindex: h === found[0] ? 0 : -1, onclick: () => open(HEADS.get(name(h))) }, say(h))))))));
 }
 
 // One row is in the tab order; the arrow keys move to the others.
@@ -54,4 +60,12 @@ function startList(open) {
   for (const key of ["low", "high"])
     $(`list-${key}`).addEventListener("input", (e) => { const v = parseFloat(e.target.value); listed[key] = Number.isNaN(v) ? (key === "low" ? 0 : 1) : v; drawList(open); });
   drawList(open);
+}
+
+// The list of the heads whose programs have these words.
+function searchFor(words) {
+  $("list-words").value = words;
+  $("list-words").dispatchEvent(new Event("input"));
+  $("list-words").scrollIntoView({ block: "nearest" });
+  $("list-words").focus();
 }

@@ -14,6 +14,7 @@ function drawMap(open) {
   const grid = $("map");
   grid.style.setProperty("--columns", heads);
   grid.classList.toggle("dense", heads > DENSE);
+  grid.classList.toggle("tall", layers > DENSE);
   const rows = [el("div", { role: "row" }, el("span", { class: "corner", role: "columnheader" }, "layer"),
     ...Array.from({ length: heads }, (_, h) => el("span", { role: "columnheader", class: "axis-label" }, String(h))))];
   for (let l = layers - 1; l >= 0; l--) {

@@ -24,9 +24,32 @@ function openHead(i) {
   $("head-headline").textContent = h.headline;
   drawDomains($("head-domains"), ["IoU on test", "own program", "95% interval", `library ${served.id}`],
     h.domains.map(([kind, own, interval, shared]) => [kind, fixed(own), between(interval), fixed(shared)]), h.gap);
+  const chip = (label, title, onclick) => el("button", { type: "button", class: "chip", title, onclick }, label);
+  const listedAs = (box, title, chips) => box.replaceChildren(...(chips.length ? [el("h3", {}, title), el("p", { class: "chips" }, ...chips)] : []));
+  listedAs($("head-words"), "Concepts and kinds of word", h.words.map((w) => chip(w, DATA.meanings[w], () => searchFor(w))));
+  const siblings = DATA.heads.filter((other) => other.library === h.library && other !== h);
+  listedAs($("head-siblings"), `Other heads of library program ${served.id}`,
+    siblings.map((other) => chip(name(other), `IoU ${fixed(other.library_iou.test)} with ${served.id}`, () => goTo(HEADS.get(name(other))))));
+  $("full").hidden = !h.full;
+  $("full").open = false;
+  if (h.full) $("full").firstElementChild.textContent = `Largest program: size ${h.full.size}, ${plural(h.full.rules, "rule")}, IoU ${fixed(h.full.iou.test)} on test`;
   choice($("program-mode"), [["own", "Own"], ["library", `Library ${served.id}`]], state.program, (v) => { state.program = v; openProgram(); });
   history.replaceState(null, "", `#${name(h)}`);
-  return Promise.all([openProgram(), openFront()]);
+  return Promise.all([openProgram(), openFront(), showExamples($("examples-found"), h.examples, (text) => DATA.example_texts[text])]);
+}
+
+// Opened from afar: where the panel is not beside what was clicked, the page goes to it.
+function goTo(i) {
+  const opened = openHead(i), box = $("head").getBoundingClientRect();
+  if (box.top > innerHeight * 0.6 || box.bottom < innerHeight * 0.2) $("head").scrollIntoView({ block: "start" });
+  return opened;
+}
+
+async function openFull() {
+  const h = head();
+  if (!$("full").open || !h.full) return;
+  const told = JSON.parse(new TextDecoder().decode(await inflate(h.full.packed)));
+  if (h === head()) showProgram($("full-program"), told, told.adds);
 }
 
 // A row for each kind of text, and the gap between the best and the worst; hidden where there is one kind.
@@ -118,7 +141,7 @@ const duration = (s) => (s < 90 ? `${fixed(s, s < 10 ? 1 : 0)} s` : s < 5400 ? `
 function drawLibrary() {
   const s = DATA.summary, curve = DATA.curve, last = Math.max(...curve.map((c) => c.size));
   $("library-line").textContent =
-    `${plural(DATA.library.length, "program")} that serve all heads: mean IoU ${fixed(s.library_mean_iou.test)} on test, against ` +
+    `${plural(DATA.library.length, "program")} for all heads: mean IoU ${fixed(s.library_mean_iou.test)} on test, against ` +
     `${fixed(s.mean_iou.test)} with each head's own program. The bound is what no library of that size can exceed on select.`;
   const series = (key) => curve.map((c) => [c.size, c[key], `${plural(c.size, "program")}: ${fixed(c[key])} on ${key === "test" ? "test" : key === "bound" ? "select at most" : "select"}`]);
   const top = Math.max(s.mean_iou.test, ...curve.map((c) => c.bound));
@@ -139,10 +162,12 @@ function drawLibrary() {
     showProgram(list, DATA.programs[p.program]);
     const heads = p.heads.map(([layer, number]) => {
       const label = `L${layer}H${number}`;
-      return el("button", { type: "button", class: "chip", "aria-label": `Open ${label}`, onclick: () => { openHead(HEADS.get(label)); $("head-title").focus(); } }, label);
+      const i = HEADS.get(label), iou = DATA.heads[i].library_iou.test;
+      return el("button", { type: "button", class: "chip", "aria-label": `Open ${label}`, onclick: () => { goTo(i); $("head-title").focus(); } }, label, " ", el("small", {}, fixed(iou)));
     });
+    const mean = p.heads.reduce((sum, [l, n]) => sum + DATA.heads[HEADS.get(`L${l}H${n}`)].library_iou.test, 0) / p.heads.length;
     return el("details", { class: "entry", "data-program": p.id },
-      el("summary", {}, el("i", { class: "mark", style: { background: p.colour } }), el("b", {}, p.id), ` ${plural(p.rules, "rule")}, ${plural(p.heads.length, "head")}`),
+      el("summary", {}, el("i", { class: "mark", style: { background: p.colour } }), el("b", {}, p.id), ` ${plural(p.heads.length, "head")}, mean IoU ${fixed(mean)}, size ${p.size}`, el("code", { class: "brief" }, DATA.programs[p.program].lines.map((l) => l.trim()).join("; "))),
       list, el("p", { class: "chips" }, ...heads));
   }));
 }
@@ -212,8 +237,9 @@ function drawAbout() {
 drawReplacement();
 drawKinds();
 drawSummary();
-drawMap((i) => openHead(i));
-startList((i) => openHead(i));
+drawMap(goTo);
+startList(goTo);
+$("full").addEventListener("toggle", openFull);
 drawLibrary();
 drawAbout();
 choice($("map-mode"), MAP_MODES, mapMode, (v) => { mapMode = v; paintMap(); });
@@ -227,9 +253,10 @@ repaints.push(paintMap, matrixLegend, paintMatrices, () => view.n && drawShaded(
 const dark = matchMedia("(prefers-color-scheme: dark)");
 dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"));
 addEventListener("resize", paintMatrices);
-addEventListener("hashchange", () => HEADS.has(location.hash.slice(1)) && openHead(HEADS.get(location.hash.slice(1))));
+addEventListener("hashchange", () => HEADS.has(location.hash.slice(1)) && goTo(HEADS.get(location.hash.slice(1))));
 setTheme(dark.matches ? "dark" : "light");
 // Opened first is the head of which its program says most that no simple pattern says.
 const teaches = (h) => h.iou.test - h.baseline.test;
 const first = DATA.heads.reduce((a, h, i) => (teaches(h) > teaches(DATA.heads[a]) ? i : a), 0);
-openHead(HEADS.get(location.hash.slice(1)) ?? first).then(() => (document.documentElement.dataset.ready = "yes"));
+const asked = HEADS.get(location.hash.slice(1));
+(asked === undefined ? openHead(first) : goTo(asked)).then(() => (document.documentElement.dataset.ready = "yes"));

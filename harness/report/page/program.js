@@ -1,6 +1,6 @@
 // Programs as lists of lines, with English below each rule where there is any.
 
-const WORDS = /("(?:[^"\\]|\\.)*")|(\b\d+(?:\.\d+)?(?:e[-+]?\d+)?\b)|\b(when|else|let|set|add|scale|normalize|and|or|not|in|if)\b/g;
+const WORDS = /("(?:[^"\\]|\\.)*")|(\b\d+(?:\.\d+)?(?:e[-+]?\d+)?\b)|\b(when|else|let|concept|set|add|scale|share|max|min|normalize|and|or|not|in|if)\b/g;
 
 function highlighted(line) {
   const parts = [];
@@ -19,7 +19,7 @@ function showProgram(list, program, adds = null) {
       const rule = program.rule_of ? program.rule_of[i] : null;
       const english = rule === null || !program.english ? null : el("span", { class: "english" }, program.english[rule]);
       const gain = rule === null || !adds ? null : el("span", { class: "adds" }, `adds ${signed(adds[rule])} to the IoU`);
-      return el("li", { "data-rule": rule === null ? null : String(rule) }, el("code", {}, ...highlighted(line)), english, gain);
+      return el("li", { "data-rule": rule === null ? null : String(rule), class: program.rule_of && rule === null ? "frame" : null }, el("code", {}, ...highlighted(line)), english, gain);
     }));
 }
 

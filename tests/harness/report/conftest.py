@@ -213,6 +213,7 @@ def replacement(key="increase_percent", scale=1.0):
         **curve[2],
         "perplexity": {"original": 8.0, "replaced": 8.2} if told else None,
         "heads_replaced": ["L0H0", "L1H2"],
+        "heads_in_order": ["L1H2", "L0H0", "L0H1", "L0H2", "L1H0", "L1H1"],
         "curve": curve,
         "controls": {"layer": control},
         "tasks": {"stories": task},

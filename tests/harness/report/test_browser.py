@@ -8,6 +8,7 @@ import pytest
 
 from dsl import Batch, english, evaluate, parse
 from harness.report import colours, write_report
+from harness.report.examples import examples
 from harness.report.fired import fired
 from harness.session import open_run, outcome_of
 
@@ -301,12 +302,105 @@ def test_the_library_leads_to_its_heads(page, run):
     entry, program = next((e, p) for e, p in zip(entries, library, strict=True) if p["heads"])
     entry.find_element("tag name", "summary").click()
     chips = entry.find_elements("class name", "chip")
-    assert [c.text for c in chips] == [f"L{layer}H{head}" for layer, head in program["heads"]]
+    served = {(r["layer"], r["head"]): r["library_iou"]["test"] for r in run.records}
+    assert [c.text for c in chips] == [f"L{layer}H{head} {served[layer, head]:.3f}" for layer, head in program["heads"]]
+    mean = sum(served[tuple(h)] for h in program["heads"]) / len(program["heads"])
+    assert f"mean IoU {mean:.3f}" in entry.find_element("tag name", "summary").text
     chips[-1].click()
     layer, head = program["heads"][-1]
     assert text(page, "#head-title") == f"L{layer}H{head}"
     assert len(page.find_elements("css selector", "#cover-chart polyline")) == 4
     assert "greedy, test" in text(page, "#cover-chart") and "the library, after exchanges" in text(page, "#cover-chart")
+
+
+def test_the_largest_program_is_there_as_details(page, run):
+    record = next(r for r in run.records if r["full_program"]["program"] != r["program"])
+    open_head(page, record)
+    full = record["full_program"]
+    assert f"size {full['size']}" in text(page, "#full summary") and f"{full['iou']['test']:.3f}" in text(page, "#full summary")
+    page.find_element("css selector", "#full summary").click()
+    until(page, "document.querySelectorAll('#full-program li').length > 0")
+    assert "\n".join(all_texts(page, "#full-program code")) == full["program"]
+    assert all_texts(page, "#full-program .english") == full["english"]
+    same = next(r for r in run.records if r["full_program"]["program"] == r["program"])
+    open_head(page, same)
+    assert not page.find_element("id", "full").is_displayed()
+
+
+def test_rules_have_the_numbers_that_english_and_tests_give_them(page, run):
+    record = next(r for r in run.records if "{\n" in r["program"])
+    open_head(page, record)
+    numbers = page.execute_script(
+        "let rule = 0; return [...document.querySelectorAll('#program li')].map((li) => {"
+        "const style = getComputedStyle(li, '::before'); const counts = getComputedStyle(li).counterIncrement !== 'none';"
+        "if (counts) rule += 1; return [li.dataset.rule === undefined ? null : Number(li.dataset.rule) + 1, counts ? rule : null,"
+        "style.content !== '\"\"']; })"
+    )
+    assert all(rule == shown and (rule is not None) == visible for rule, shown, visible in numbers)
+    assert [rule for rule, *_ in numbers if rule] == list(range(1, record["rules"] + 1))
+
+
+def test_examples_shade_single_queries(page, run):
+    from search import workspace
+
+    record = run.records[2]
+    open_head(page, record)
+    until(page, "document.querySelectorAll('.example').length === 6")
+    problem = workspace.problem(str(run.path), "test")
+    found = examples(parse(record["program"]), problem, 2)
+    wanted = [(t, q, a) for which in ("least", "most") for t, q, a, _ in found[which]]
+    said = all_texts(page, ".example .hint")
+    for (t, q, a), line in zip(wanted, said, strict=True):
+        assert line.startswith(f"Text {t}, from token {q},") and line.endswith(f"agreement {a:.3f}")
+    t, q, _ = wanted[0]
+    here = run.folder.texts("test")[t]
+    row = evaluate(parse(record["program"]), Batch([here]))[0, q, : q + 1]
+    shown = page.execute_script(
+        "return [...document.querySelector('.example').querySelectorAll('.shaded')[1].querySelectorAll('span')].map(s => Number(s.title))"
+    )
+    assert shown == pytest.approx(row.tolist(), abs=6e-4)
+    before = page.execute_script("return document.querySelector('.example span').style.background")
+    page.find_element("id", "theme").click()
+    assert page.execute_script("return document.querySelector('.example span').style.background") != before
+
+
+def test_words_of_a_program_lead_to_the_heads_that_use_them(page, run):
+    page.execute_script(
+        "DATA.heads[1].words = ['same']; DATA.meanings.same = 'alike'; return openHead(1)"
+    )  # the made run has no word class
+    chip = page.find_element("css selector", "#head-words .chip")
+    assert chip.get_attribute("title") == "alike"
+    chip.click()
+    assert listed(page) == [f"L{r['layer']}H{r['head']}" for r in run.records if "same" in f"{r['kind']} {r['headline']} {r['program']}"]
+
+
+def test_heads_of_the_same_library_program_are_a_click_away(page, run):
+    record = next(r for r in run.records if sum(o["library_program"] == r["library_program"] for o in run.records) > 1)
+    open_head(page, record)
+    others = [r for r in run.records if r["library_program"] == record["library_program"] and r is not record]
+    assert all_texts(page, "#head-siblings .chip") == [f"L{r['layer']}H{r['head']}" for r in others]
+    page.find_element("css selector", "#head-siblings .chip").click()
+    assert text(page, "#head-title") == f"L{others[0]['layer']}H{others[0]['head']}"
+
+
+def test_the_list_sorts_by_what_replacing_does(page, run):
+    labels = all_texts(page, "#list th button")
+    page.find_elements("css selector", "#list th button")[labels.index("effect")].click()
+    assert listed(page) == run.folder.read("replace.json")["heads_in_order"]
+
+
+def test_a_link_opens_its_head_and_on_a_phone_goes_to_it(page, address):
+    page.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 760, "deviceScaleFactor": 1, "mobile": False}
+    )
+    try:
+        page.get("about:blank")
+        page.get(address + "#L1H2")
+        until(page, "document.documentElement.dataset.ready === 'yes'")
+        assert text(page, "#head-title") == "L1H2"
+        until(page, "Math.abs(document.getElementById('head').getBoundingClientRect().top) < 100")
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def listed(page):
