@@ -147,7 +147,7 @@ def test_fit_simplify_and_back(page):
     start = page.execute_script("return document.getElementById('program-source').value")
     write(page, "#program-source", "add 1 add 1 when dist == 1 add 3")
     page.find_element("id", "simplify").click()
-    until(page, "document.getElementById('program-source').value.startsWith('add ')" + f" && {IDLE}")
+    until(page, "!document.getElementById('program-source').value.includes('add 1 add 1')" + f" && {IDLE}")
     assert page.execute_script("return document.getElementById('program-source').value").count("add") == 2
     page.find_element("id", "fit").click()
     until(page, "!document.getElementById('program-source').value.includes('add 3')")
@@ -177,6 +177,99 @@ def test_saving_tells_so_and_another_tab_sees_the_same_run(page, served):
     page.close()
     page.switch_to.window(first)
     assert page.execute_script("return document.getElementById('program-source').value") == "when dist == 3 add 0.5 add 0.1"
+
+
+def test_examples_follow_what_is_typed(page, served):
+    bench, _ = served
+    program = "when dist == 2 add 1\nwhen k == 0 add 0.2"
+    write(page, "#program-source", program)
+    found = bench.examples(page.execute_script("return state.head.name"), program)["examples"]
+    wanted = [f"Text {t}, from token {q}," for which in ("least", "most") for t, q, *_ in found[which]]
+    until(page, f"document.querySelectorAll('#examples-found .example').length === {len(wanted)}")
+    until(
+        page,
+        f"JSON.stringify({json.dumps(wanted)}) === JSON.stringify([...document.querySelectorAll('.example .hint')]"
+        ".map((p) => p.textContent.split(', “')[0] + ','))",
+    )
+
+
+def test_the_largest_program_can_be_taken_up(page, served):
+    bench, _ = served
+    full = next((h for h in bench.page()["heads"] if h["full"]), None)
+    if full is None:  # a short search may find one program a head
+        page.execute_script("Object.assign(DATA.heads[0], {full: {program: 'add 1\\nwhen k == q add 2', size: 8}, full_iou: 0.5})")
+        full = {"name": page.execute_script("return DATA.heads[0].name"), "full": {"program": "add 1\nwhen k == q add 2"}}
+    page.execute_script(f"return openHead('{full['name']}')")
+    page.find_element("css selector", "#full summary").click()
+    assert "\n".join(all_texts(page, "#full-program code")) == full["full"]["program"]
+    page.find_element("id", "take-full").click()
+    settled(page, full["full"]["program"])
+
+
+def test_without_language_models_and_concepts_nothing_of_them_is_seen(page):
+    assert not page.find_element("id", "shorter").is_displayed() and not page.find_element("id", "concepts").is_displayed()
+
+
+@pytest.fixture
+def talking(served, tmp_path, monkeypatch):
+    """The link of a second page over the same run: a language model at a server of the test, a concept of the run."""
+    import sys
+    from argparse import ArgumentParser
+    from dataclasses import replace
+    from pathlib import Path
+
+    sys.path.insert(0, str(Path(__file__).parents[1] / "search" / "llm"))
+    from chat_server import KEY, ChatServer, answer, error
+
+    from harness.commands import serve
+    from harness.live.app import application
+    from harness.live.workbench import Workbench
+
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    server, bench = ChatServer(), served[0]
+    server.script["a"] = lambda body, number: (
+        error(401, "no such key") if number else answer("```pattern\nwhen here(k) add 1\nwhen dist == 1 add 1\n```")
+    )
+    description = bench.session.description
+    settings = {**description["settings"], "concepts": {"here": "concept here(p) = p == 1"}}
+    session = replace(bench.session, description={**description, "settings": settings}, loaded=bench.session.target)
+    parser = ArgumentParser()
+    serve.arguments(parser)
+    args = parser.parse_args(["RUN", "--llm", "openai/a", "--llm-base-url", server.url])
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    app = application(Workbench(session, bench.outcome, serve.adviser(args, tmp_path)), lambda: "report", "token", port)
+    running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{port}/token/"
+    running.should_exit = True
+    thread.join(20)
+
+
+def test_a_language_model_proposes_and_the_run_s_concepts_are_at_hand(browser, talking):
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    def wait(condition):
+        WebDriverWait(browser, 60, poll_frequency=0.05).until(lambda b: b.execute_script(f"return {condition}"))
+
+    browser.set_window_size(1400, 1000)
+    browser.get(talking)
+    until(browser, IDLE)
+    assert "concept here(p) = p == 1" in all_texts(browser, "#concept-list code")
+    write(browser, "#program-source", "when here(k) add 1\nwhen dist == 1 add 2\nwhen dist == 2 add 0.01")
+    until(browser, "document.querySelectorAll('#rules li').length === 3")
+    assert all_texts(browser, "#errors button") == []
+    browser.find_element("id", "shorter").click()
+    wait("document.getElementById('take') !== null")
+    assert "openai/a proposes size" in text(browser, "#proposal") and "1 call, 120 tokens" in text(browser, "#proposal")
+    proposed = "\n".join(all_texts(browser, "#proposal code"))
+    browser.find_element("id", "take").click()
+    settled(browser, proposed)
+    assert all_texts(browser, "#errors button") == [] and text(browser, "#proposal") == ""
+    browser.find_element("id", "shorter").click()
+    wait("document.getElementById('proposal').textContent.includes('wrong or missing key')")
+    assert browser.find_element("id", "shorter").is_enabled()
 
 
 def test_a_phone_in_the_dark(page):

@@ -9,11 +9,13 @@ async function ask(what, body) {
   if (answer.error) throw new Error(answer.error);
   return answer;
 }
+let comparing = 0;
 const say = (text) => ($("said").textContent = text);
 
 // What was asked for last is shown, whichever comes back first.
 async function look() {
   const request = ++state.asked;
+  clearTimeout(comparing);
   document.documentElement.dataset.busy = "yes";
   try {
     const answer = await ask("look", { head: state.head.name, text: $("text").value, program: $("program-source").value, off: [...state.off] });
@@ -49,7 +51,6 @@ async function show(answer) {
 }
 
 // Where program and head agree least and most: asked for once nobody types any more.
-let comparing = 0;
 function compareLater() {
   clearTimeout(comparing);
   comparing = setTimeout(async () => {

@@ -356,7 +356,7 @@ def test_examples_shade_single_queries(page, run):
     here = run.folder.texts("test")[t]
     row = evaluate(parse(record["program"]), Batch([here]))[0, q, : q + 1]
     shown = page.execute_script(
-        "return [...document.querySelector('.example').querySelectorAll('.shaded')[1].querySelectorAll('span')].map(s => Number(s.title))"
+        "return [...document.querySelectorAll('.example .shaded')[1].querySelectorAll('span')].map(s => Number(s.title))"
     )
     assert shown == pytest.approx(row.tolist(), abs=6e-4)
     before = page.execute_script("return document.querySelector('.example span').style.background")
@@ -371,7 +371,9 @@ def test_words_of_a_program_lead_to_the_heads_that_use_them(page, run):
     chip = page.find_element("css selector", "#head-words .chip")
     assert chip.get_attribute("title") == "alike"
     chip.click()
-    assert listed(page) == [f"L{r['layer']}H{r['head']}" for r in run.records if "same" in f"{r['kind']} {r['headline']} {r['program']}"]
+    assert listed(page) == [
+        f"L{r['layer']}H{r['head']}" for r in run.records if "same" in f"{r['kind']} {r['headline']} {r['program']}"
+    ]
 
 
 def test_heads_of_the_same_library_program_are_a_click_away(page, run):

@@ -72,9 +72,8 @@ def test_the_page_has_them_for_every_head_with_their_tokens(run):
 
 
 def test_words_of_a_program_are_its_concepts_and_classes():
-    program = str(
-        parse('concept odd(p) = digit(p) or p == 3\nwhen odd(k) and not article(q) add 1\nwhen text(k) in {"digit(", "blank(k)"} add 2')
-    )
+    rules = 'when odd(k) and not article(q) add 1\nwhen text(k) in {"light(", "blank(k)"} add 2'
+    program = str(parse(f"concept odd(p) = digit(p) or p == 3\n{rules}"))
     assert words(program) == ["odd", "digit", "article"]
     told = meanings([program, "when start(k) add 1"])
     assert list(told) == ["odd", "digit", "article", "start"]
