@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
+import threading
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from harness.live.asking import Adviser
+    from harness.live.workbench import Workbench
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -55,6 +57,7 @@ def main(args: Namespace) -> int:
     else:
         print(link, flush=True)
     output.note("loading the model; the link works now, and Ctrl-C ends it")
+    threading.Thread(target=_warm, args=[workbench], daemon=True).start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="off", timeout_graceful_shutdown=1))
     try:
         server.run(sockets=[listening])
@@ -82,6 +85,15 @@ def adviser(args: Namespace, run: Path) -> Adviser | None:
         for path in (run / "serve").glob("*.json"):
             path.unlink()
     return Adviser(opened, run / "serve", output.note)
+
+
+def _warm(workbench: Workbench) -> None:
+    try:
+        workbench.warm()
+    except Exception as error:  # the page says it with its first answer, too
+        output.note(" ".join(str(error).split()))
+    else:
+        output.note("the model is loaded")
 
 
 def _listen(port: int) -> socket.socket:

@@ -54,6 +54,7 @@ class Workbench:
                     "name": f"L{r['layer']}H{r['head']}",
                     "kind": r["kind"],
                     "iou": r["iou"]["select"],
+                    "gain": r["iou"]["select"] - r["baseline"]["select"],
                     "program": r["program"],
                     "full": None if full["program"] == r["program"] else {k: full[k] for k in ("program", "size")},
                     "full_iou": full["iou"]["select"],
@@ -66,6 +67,12 @@ class Workbench:
             "text": texts[0].text if texts else "",
             "texts": [],
         }
+
+    def warm(self) -> None:
+        """Loads what the first answer needs: the model, and the texts that programs are scored on."""
+        with self.lock:
+            self._problem()
+            self._read(self.page()["text"] or "a text")
 
     def look(self, head: str, text: str, program: str, off: Collection[int] = ()) -> dict[str, Any]:
         """A program on a text beside the head: matrices, IoU by domain, what each rule adds; or the program's errors."""
@@ -168,6 +175,7 @@ class Workbench:
 
         from harness.patterns import model_inputs, program_patterns
         from harness.replace import replace_heads
+        from harness.targets import quiet
 
         with self.lock, torch.no_grad():
             target = self.session.target
@@ -177,17 +185,18 @@ class Workbench:
             row, parsed = self._row(head), self._parsed(program)
             place = divmod(row, target.heads)
             sources = {place: lambda texts: self._patterns(parsed, texts)}
-            patterns = program_patterns(target.tokenizer, sources, target.embed)
+            patterns = program_patterns(target.tokenizer, sources, target.embed, self._annotator)
             ids = model_inputs(target.model, [read])["input_ids"]  # (1, N)
+            mask = torch.ones_like(ids)
+            # No token ends it: -1 is none.
+            greedy = {"do_sample": False, "max_new_tokens": CONTINUATION, "eos_token_id": -1, "pad_token_id": 0}
 
             def figures() -> dict[str, Any]:
-                logits = target.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0].float()  # (N, V)
+                logits = target.model(input_ids=ids, attention_mask=mask).logits[0].float()  # (N, V)
                 chances = logits.log_softmax(-1)
                 loss = -chances[:-1].gather(1, ids[0, 1:, None]).mean()
-                whole = ids
-                for _ in range(CONTINUATION):
-                    step = target.model(input_ids=whole, attention_mask=torch.ones_like(whole)).logits[:, -1]
-                    whole = torch.cat([whole, step.argmax(-1, keepdim=True)], 1)
+                with quiet():  # of sampling, which a model's own settings may ask for
+                    whole = target.model.generate(input_ids=ids, attention_mask=mask, **greedy)
                 return {"perplexity": float(loss.exp()), "next": chances[-1].exp(), "goes_on": whole[0, ids.shape[1] :].tolist()}
 
             original = figures()
@@ -203,6 +212,14 @@ class Workbench:
                 ],
                 "goes_on": {"original": say(original["goes_on"]), "replaced": say(replaced["goes_on"])},
             }
+
+    @cached_property
+    def _annotator(self) -> Any:
+        """The run's annotator, of texts that go on; None where it has none."""
+        from harness.annotate import load_annotator
+
+        name = self.session.names["annotator"]
+        return load_annotator(name) if name else None
 
     def _patterns(self, program: Program, texts: Sequence[Text]) -> np.ndarray:
         from dsl import Batch, evaluate

@@ -168,6 +168,36 @@ def test_replacing_says_what_the_model_does(bench):
     assert same["goes_on"]["original"] and same["goes_on"]["replaced"]
 
 
+def test_it_goes_on_with_the_likeliest_token_each_time(bench):
+    import torch
+
+    from harness.live.workbench import CONTINUATION
+    from harness.patterns import program_patterns
+    from harness.replace import replace_heads
+
+    found = bench.replace("L0H1", PROGRAM, "the dog saw a cat .")["goes_on"]
+    target = bench.session.target
+    (read,) = bench.session.read(["the dog saw a cat ."])
+    source = {(0, 1): lambda texts: evaluate(parse(PROGRAM), Batch(texts))}
+
+    def going_on():
+        ids = torch.tensor([list(read.ids)])
+        with torch.no_grad():
+            for _ in range(CONTINUATION):
+                step = target.model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[:, -1]
+                ids = torch.cat([ids, step.argmax(-1, keepdim=True)], 1)
+        return target.tokenizer.decode(ids[0, len(read) :].tolist())
+
+    assert found["original"] == going_on()
+    with replace_heads(target.model, program_patterns(target.tokenizer, source, target.embed)):
+        assert found["replaced"] == going_on()
+
+
+def test_the_page_says_how_much_each_program_tells(bench):
+    for head, record in zip(bench.page()["heads"], bench.outcome["heads"], strict=True):
+        assert head["gain"] == record["iou"]["select"] - record["baseline"]["select"]
+
+
 def test_where_they_agree_least_and_most_follows_the_program_and_its_rules(bench):
     from harness.report.examples import examples
     from search import workspace

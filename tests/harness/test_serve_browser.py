@@ -104,6 +104,12 @@ def test_a_text_and_a_program_are_typed(page, served):
     assert len(page.find_elements("css selector", "#matrices canvas")) == 3
 
 
+def test_it_opens_on_the_head_that_teaches_most(page, served):
+    heads = served[0].page()["heads"]
+    opened = page.execute_script("return state.head.name")
+    assert max(heads, key=lambda h: h["gain"])["gain"] == next(h["gain"] for h in heads if h["name"] == opened)
+
+
 def test_errors_stand_at_their_places_as_one_types(page):
     write(page, "#program-source", "add 1\nwhen zebra(k) add 1\nadd horse")
     until(page, "document.querySelectorAll('#errors button').length === 2")
@@ -327,5 +333,6 @@ def test_the_command_prints_a_link_and_ctrl_c_ends_it(tmp_path):
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=20)
         assert process.returncode == 0 and "Traceback" not in said
+        assert all(line.startswith("headscript: ") for line in said.splitlines())
     finally:
         process.kill()

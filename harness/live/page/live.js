@@ -213,5 +213,6 @@ dark.addEventListener("change", () => setTheme(dark.matches ? "dark" : "light"))
 addEventListener("resize", () => view.n && paintMatrices());
 addEventListener("hashchange", () => START.has(location.hash.slice(1)) && openHead(location.hash.slice(1)));
 setTheme(dark.matches ? "dark" : "light");
-const best = DATA.heads.reduce((a, h) => (h.iou > a.iou ? h : a));
+// Opened first is the head of which its program says most that no simple pattern says.
+const best = DATA.heads.reduce((a, h) => (h.gain > a.gain ? h : a));
 openHead(START.has(location.hash.slice(1)) ? location.hash.slice(1) : best.name).then(() => (document.documentElement.dataset.ready = "yes"));

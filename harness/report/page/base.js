@@ -20,8 +20,8 @@ const svg = (name, attributes = {}, ...content) =>
   filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, content);
 
 const name = (head) => `L${head.layer}H${head.head}`;
-const fixed = (x, digits = 3) => (x === null || x === undefined ? "–" : x.toFixed(digits).replace("-", "−"));
-const signed = (x, digits = 3) => (x > 0 ? "+" : "") + fixed(x, digits);
+const fixed = (x, digits = 3) => (x === null || x === undefined ? "–" : x.toFixed(digits).replace(/^-(?=[0.]*$)/, "").replace("-", "−"));
+const signed = (x, digits = 3) => (Number(fixed(x, digits).replace("−", "-")) > 0 ? "+" : "") + fixed(x, digits);
 const percent = (x) => `${signed(x, Math.abs(x) < 10 ? 1 : 0)}%`;
 const whole = (x) => (x === null || x === undefined ? "–" : x.toLocaleString("en"));
 const between = (i) => (i ? `${fixed(i[0])} – ${fixed(i[1])}` : "");

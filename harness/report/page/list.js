@@ -30,6 +30,7 @@ function shownHeads() {
 
 function drawList(open) {
   const found = shownHeads();
+  $("list").parentElement.scrollTop = 0; // the first of them is what was asked for
   $("list-count").textContent = `${whole(found.length)} of ${plural(DATA.heads.length, "head")}`;
   $("list").replaceChildren(
     el("thead", {}, el("tr", {}, ...COLUMNS.map(([label], i) =>
