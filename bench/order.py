@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run")
     parser.add_argument("--heads", type=int, default=30, help="heads that are measured one by one (default: 30)")
-    parser.add_argument("--texts", type=int, default=TEXTS, help=f"texts of each measurement (default: {TEXTS})")
+    parser.add_argument("--texts", type=int, default=12, help=f"texts of each measurement (default: {TEXTS})")
     parser.add_argument("--fractions", default="0.1,0.25,0.5")
     args = parser.parse_args()
     session = open_run(args.run)

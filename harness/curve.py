@@ -7,12 +7,13 @@ measured, so that an interrupted run goes on where it stopped, whichever order o
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from harness.attention import AttentionStore
-from harness.effect import effects
+from harness.effect import TEXTS, effects
 from harness.errors import UsageError
 from harness.measure import NOTES, Sample, Sums, gathered, measure
 from harness.ngram import Trigram, measure_reader
@@ -26,6 +27,17 @@ from search.domains import Domains
 
 Progress = Callable[[str, int, int], None]  # what was done, measurements done, measurements in all
 Case = tuple[str, Sources]  # the kind of pattern, and the source of every head that is replaced
+
+
+@dataclass(frozen=True)
+class SecondRound:
+    """Constants fitted again in the model: run(heads, step) gives the sources of these heads, all of them in place, and what was
+    done (JSON values); it calls step as often as `steps` says, or less often."""
+
+    passes: int
+    steps: int
+    run: Callable[[Sequence[Head], Callable[[], None]], tuple[Sources, dict[str, Any]]]
+
 
 FRACTIONS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 TASK_FRACTIONS = (0.1, 0.25, 0.5, 1.0)
@@ -54,8 +66,8 @@ class Measurements:
             if missing:
                 for name, sums in zip(missing, _measured(self.model, sample, batch, missing.values()), strict=True):
                     self.store[name] = sums
-                    self._step(name, 1)
-            self._step(where, len(cases) - len(missing))
+                    self.step(name, 1)
+            self.step(where, len(cases) - len(missing))
             for parts, name in zip(found, names, strict=True):
                 parts.append(self.store[name])
         return [gathered(sample.texts, parts) for parts in found]
@@ -63,11 +75,11 @@ class Measurements:
     def effect_order(self, select: Sample, sources: Sources) -> list[Head]:
         """The heads in the order of their effect, estimated on `select`, from the store where it has it."""
         batches = hashlib.sha256(" ".join(batch.fingerprint for batch in select.batches).encode()).hexdigest()[:12]
-        name = _name("effect", batches, PROGRAMS, sources)
+        name = _name(f"effect on {TEXTS} texts", batches, PROGRAMS, sources)
         if name not in self.store:
-            found = effects(self.model, select, sources, progress=lambda done, total: self._step(name, 0))
+            found = effects(self.model, select, sources, progress=lambda done, total: self.step(name, 0))
             self.store[name] = [list(head) for head in found.ordered()]
-        self._step(name, 1)
+        self.step(name, 1)
         return [(layer, head) for layer, head in self.store[name]]
 
     def reader(self, sample: Sample, reader: Trigram) -> Sums:
@@ -77,11 +89,12 @@ class Measurements:
             name = f"trigram {batch.fingerprint}"
             if name not in self.store:
                 self.store[name] = measure_reader(self.model, batch, reader)
-            self._step(name, 1)
+            self.step(name, 1)
             parts.append(self.store[name])
         return gathered(sample.texts, parts)
 
-    def _step(self, what: str, by: int) -> None:
+    def step(self, what: str, by: int) -> None:
+        """So many more measurements are done."""
         self.done += by
         self.progress(what, self.done, self.total)
 
@@ -109,6 +122,7 @@ def replacement(
     control: Mapping[str, Sequence[Sources]] | None = None,
     tasks: Mapping[str, Choices] | None = None,
     reader: Trigram | None = None,
+    second: SecondRound | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """What `headscript replace` reports: JSON values, figures on `test` only, the order of the heads from `select` only.
@@ -117,6 +131,7 @@ def replacement(
     the report is about; one alone stands in a curve of FRACTIONS. iou: of every head's program, for order "iou". baseline: other
     sources for the same heads, by name, measured at the fractions given and with all heads. control: by name, the sources of each
     draw, measured at the first fraction. tasks: questions by name. reader: whose agreement with a causal model is given as well.
+    second: constants fitted anew at each of the fractions, measured beside the programs, and asked the questions in their place.
     UsageError: a fraction outside 0..1, an order that does not exist or lacks its IoU. UserError: the model cannot be served.
     """
     for share in fractions:
@@ -138,6 +153,9 @@ def replacement(
     read = reader if test.readout == "causal" else None
     passes = len(test.batches) * (1 + len(points) + len(draws) + (read is not None))
     passes += sum(len(c.sample.batches) * (1 + len(task_shares) + len(baseline) + len(control)) for c in tasks.values())
+    refits = [share for share in fractions if share > 0] if second else []
+    passes += len(refits) * (len(test.batches) + second.steps) if second else 0
+    passes += sum(len(c.sample.batches) * len(refits) for c in tasks.values())
     rounds = {"effect": 1, "cost": 3 * (1 + len(programs)) * len(select.batches)}
     measurements.done, measurements.total = 0, passes + rounds.get(order, 0)
 
@@ -146,10 +164,20 @@ def replacement(
     def case(kind: str, sources: Sources, share: float) -> Case:
         return kind, {head: sources[head] for head in ordered[: count(share, len(ordered))]}
 
+    again: dict[float, tuple[Case, dict[str, Any]]] = {}
+    for share in refits:
+        assert second is not None
+        sources, told = second.run(ordered[: count(share, len(ordered))], lambda: measurements.step("second round", 1))
+        again[share] = (f"second round {_digest(told)}", sources), told
     kinds = {PROGRAMS: programs, **baseline}
     cases = [("", {}), *(case(kind, kinds[kind], share) for share, kind in points)]
     cases += [case(f"control {name}", sources, chosen) for name, sources in draws]
+    cases += [one for one, _ in again.values()]
     original, *measured = measurements.sums("test", test, cases)
+    refitted = {
+        share: {**told, **summarise(sums, original, seed, test.domains)}
+        for (share, (_, told)), sums in zip(again.items(), measured[len(cases) - 1 - len(again) :], strict=True)
+    }
     found = {
         point: summarise(sums, original, seed, test.domains) for point, sums in zip(points, measured[: len(points)], strict=True)
     }
@@ -159,6 +187,7 @@ def replacement(
             "heads": count(share, len(ordered)),
             **found[share, PROGRAMS],
             "baselines": {kind: found[share, kind] for kind in baseline if (share, kind) in found},
+            **({"second_round": refitted[share]} if share in refitted else {}),
         }
         for share in shares
     ]
@@ -175,13 +204,13 @@ def replacement(
         "notes": [NOTES[test.readout]],
         "curve": curve,
         "trigram_agreement": None if read is None else agreement(measurements.reader(test, read), test.domains),
-        "controls": _controls(control, measured[len(points) :], original, seed, test.domains),
+        "controls": _controls(control, measured[len(points) : len(points) + len(draws)], original, seed, test.domains),
         "tasks": {
             name: _task(
                 measurements,
                 name,
                 choices,
-                [case(PROGRAMS, programs, share) for share in task_shares],
+                [again[share][0] if share in again else case(PROGRAMS, programs, share) for share in task_shares],
                 task_shares,
                 {kind: case(kind, sources, chosen) for kind, sources in baseline.items()}
                 | {kind: case(f"control {kind} {seed} 0", drawn[0], chosen) for kind, drawn in control.items()},
@@ -250,7 +279,11 @@ def _name(where: str, batch: str, kind: str, sources: Sources) -> str:
 def _key(heads: Iterable[Head]) -> str:
     """A short name for a set of heads."""
     labels = [label(head) for head in sorted(heads)]
-    return labels[0] if len(labels) == 1 else f"{len(labels)} heads {hashlib.sha256(' '.join(labels).encode()).hexdigest()[:12]}"
+    return labels[0] if len(labels) == 1 else f"{len(labels)} heads {_digest(labels)}"
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:12]
 
 
 def label(head: Head) -> str:

@@ -39,12 +39,13 @@ SINK = 0.01  # of a row's mass, at least, for what goes to a sink; less is round
 class Call:
     """One call of the attention function: the module it served and its probabilities (B, H, Q, K) as the model has them.
 
-    allowed (B, H, Q, K) bool: what the model does not mask.
+    allowed (B, H, Q, K) bool: what the model does not mask. value (B, H_kv, K, D): what the probabilities mix.
     """
 
     module: torch.nn.Module
     probabilities: torch.Tensor
     allowed: torch.Tensor
+    value: torch.Tensor
 
 
 @dataclass
@@ -195,7 +196,7 @@ def attention(module: Any, query: Any, key: Any, value: Any, attention_mask: Any
         mass = probs.sum(-1, keepdim=True)  # (B, H, Q, 1): below 1 where a sink, which is no token, takes part
         sinks = bool((mass < 1 - SINK).any())
     if running.calls is not None:
-        running.calls.append(Call(module, probs, allowed))
+        running.calls.append(Call(module, probs, allowed, value))
     if patterns and torch.is_grad_enabled():
         output, probs = output.clone(), probs.clone()  # autograd still needs the originals
     for head, given in patterns.items():

@@ -38,7 +38,7 @@ def fit_constants(program: Program, problem: Problem, heads: Sequence[int], step
 
     steps: gradient steps; 0 gives the program itself.
     """
-    numbers = _constants(program)
+    numbers = constants(program)
     if not numbers or steps <= 0:
         return program
     target = problem.target(heads)
@@ -49,7 +49,7 @@ def fit_constants(program: Program, problem: Problem, heads: Sequence[int], step
             numbers = _by_trial(program, problem, target, numbers)
         else:
             numbers = list(_by_gradient(rules, np.array(numbers), problem, target, steps))
-    fitted = _with_constants(program, numbers)
+    fitted = with_constants(program, numbers)
     return fitted if _iou(fitted, problem, target) > _iou(program, problem, target) + LEAST else program
 
 
@@ -60,8 +60,8 @@ def _iou(program: Program, problem: Problem, target: np.ndarray) -> float:
 # which numbers are constants, and in which order
 
 
-def _constants(program: Program) -> list[float]:
-    """The constants in the order in which `_with_constants` replaces them."""
+def constants(program: Program) -> list[float]:
+    """The constants in the order in which `with_constants` replaces them."""
     found: list[float] = []
 
     def note(number: Num) -> Num:
@@ -72,7 +72,8 @@ def _constants(program: Program) -> list[float]:
     return found
 
 
-def _with_constants(program: Program, numbers: Sequence[float]) -> Program:
+def with_constants(program: Program, numbers: Sequence[float]) -> Program:
+    """The program with other constants, of three significant digits."""
     rest = iter(numbers)
     return _map_constants(program, lambda _: Num(float(f"{next(rest):.3g}")))
 
@@ -134,7 +135,7 @@ def _by_trial(program: Program, problem: Problem, target: np.ndarray, numbers: l
     for i, number in enumerate(numbers):
         for factor in TRIALS:
             trial = [*numbers[:i], number * factor, *numbers[i + 1 :]]
-            iou = _iou(_with_constants(program, trial), problem, target)
+            iou = _iou(with_constants(program, trial), problem, target)
             if iou > best:
                 best, numbers = iou, trial
     return numbers

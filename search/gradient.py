@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
+from dsl.batch import Batch
 from dsl.evaluator import LARGEST, value
 from dsl.nodes import (
     TRUE,
@@ -48,9 +49,39 @@ class CompiledRule:
     value: Tree
 
 
+class Cells(Protocol):
+    """The cells of some texts that a model does not mask, packed as in `search.problem.Problem`: C cells in N rows."""
+
+    @property
+    def batch(self) -> Batch: ...
+
+    rows: np.ndarray  # (N + 1) first cell of each row
+
+    def pack(self, values: np.ndarray) -> np.ndarray:
+        """(C): those cells of an array broadcastable to (T, N, N)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tape:
+    """What the derivative of a pattern needs: pattern and weights (C), and of every rule what it changed, by how much."""
+
+    pattern: np.ndarray
+    weights: np.ndarray
+    scale: np.ndarray  # (C) by which the weights of a row are multiplied so that they sum to 1
+    past: list[tuple[np.ndarray, Any, Slopes]]
+
+
 def gradient(rules: list[CompiledRule], numbers: np.ndarray, problem: Problem, target: np.ndarray) -> tuple[float, np.ndarray]:
     """Mean IoU and its derivative with respect to each constant."""
-    weights = np.zeros(len(problem.q), np.float32)
+    tape = forwards(rules, numbers, problem.rows)
+    iou, slope = overlap(tape.pattern, problem, target)
+    return float(problem.mean(iou).mean()), backwards(rules, tape, slope, problem.rows, len(numbers))
+
+
+def forwards(rules: list[CompiledRule], numbers: np.ndarray, rows: np.ndarray) -> Tape:
+    """The pattern that these constants give, and what its derivative needs. rows (N + 1): first cell of each row."""
+    weights = np.zeros(rows[-1], np.float32)
     past: list[tuple[np.ndarray, Any, Slopes]] = []
     for rule in rules:
         old = weights[rule.cells]
@@ -59,23 +90,23 @@ def gradient(rules: list[CompiledRule], numbers: np.ndarray, problem: Problem, t
         if rule.op == "share":
             number = np.broadcast_to(np.asarray(number, np.float64), old.shape)
             past.append((weights.copy(), number, slopes))
-            weights = divided(weights, rule.cells, number, problem.rows)
+            weights = divided(weights, rule.cells, number, rows)
             continue
         past.append((old, number, slopes))
         weights[rule.cells] = _OPERATIONS[rule.op](old, number)
     positive = np.clip(weights, 0, LARGEST)
-    starts = problem.rows[:-1]
-    lengths = np.diff(problem.rows)
-    total = np.add.reduceat(positive, starts)
-    scale = np.repeat(np.divide(1, total, out=np.zeros_like(total), where=total > 0), lengths)
-    pattern = positive * scale
-    iou, slope = overlap(pattern, problem, target)
-    mean = np.repeat(np.add.reduceat(pattern * slope, starts), lengths)
-    slope = np.where(weights > 0, scale * (slope - mean), 0)
-    result = np.zeros(len(numbers))
-    for rule, (old, number, slopes) in zip(reversed(rules), reversed(past), strict=True):
+    total = np.add.reduceat(positive, rows[:-1])
+    scale = np.repeat(np.divide(1, total, out=np.zeros_like(total), where=total > 0), np.diff(rows))
+    return Tape(positive * scale, weights, scale, past)
+
+
+def backwards(rules: list[CompiledRule], tape: Tape, slope: np.ndarray, rows: np.ndarray, constants: int) -> np.ndarray:
+    """The derivative with respect to each of so many constants, from that with respect to the pattern: slope (C)."""
+    slope = weight_slope(tape, slope, rows)
+    result = np.zeros(constants)
+    for rule, (old, number, slopes) in zip(reversed(rules), reversed(tape.past), strict=True):
         if rule.op == "share":
-            slope, to_number = divided_slope(slope, old, rule.cells, number, problem.rows)
+            slope, to_number = divided_slope(slope, old, rule.cells, number, rows)
             for i, derivative in slopes.items():
                 result[i] += np.sum(to_number * derivative, dtype=np.float64)
             continue
@@ -93,7 +124,24 @@ def gradient(rules: list[CompiledRule], numbers: np.ndarray, problem: Problem, t
         for i, derivative in slopes.items():
             result[i] += np.sum(to_number * derivative, dtype=np.float64)
         slope[rule.cells] = to_old
-    return float(problem.mean(iou).mean()), np.nan_to_num(result)
+    return np.nan_to_num(result)
+
+
+def weight_slope(tape: Tape, slope: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(C) float32: the derivative with respect to the weights before rows are divided by their sums."""
+    mean = np.repeat(np.add.reduceat(tape.pattern * slope, rows[:-1]), np.diff(rows))
+    return np.where(tape.weights > 0, tape.scale * (slope - mean), 0).astype(np.float32)
+
+
+def sensitivity(rules: list[CompiledRule], numbers: np.ndarray) -> np.ndarray:
+    """For each constant by how much the logarithm of its rule's value changes with its own, root mean square over the cells."""
+    found = np.zeros(len(numbers))
+    for rule in rules:
+        number, slopes = _forward(rule.value, numbers)
+        for i, derivative in slopes.items() if len(rule.cells) else ():
+            change = np.ravel(derivative * numbers[i] / number)
+            found[i] = np.sqrt(np.mean(np.square(change[np.isfinite(change)]))) if np.isfinite(change).any() else 0
+    return found
 
 
 _OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -157,9 +205,9 @@ _PARTIAL: dict[str, Callable[..., tuple[Any, tuple]]] = {
 
 @dataclass
 class Compiler:
-    """Turns a program's rules into trees over packed cells, counting constants in the order of `_map_constants`."""
+    """Turns a program's rules into trees over packed cells, counting constants in the order of `search.fitting.constants`."""
 
-    problem: Problem
+    problem: Cells
     count: int = 0
 
     def rules(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from textwrap import fill as wrap
 from typing import Any
 
 from harness import output
 from harness.controls import MEANINGS
+from harness.losses import summary
 
 NONE = "–"
+SHOWN = 10  # heads of the largest effect
 
 
 def page(result: Mapping[str, Any]) -> str:
@@ -35,6 +37,12 @@ def page(result: Mapping[str, Any]) -> str:
         lines += ["", line]
     if "domains" in result:
         lines += ["", _domains(result, told)]
+    if any("second_round" in point for point in result["curve"]):
+        lines += ["", _second_round(result, told)]
+    if result.get("objective"):
+        lines += ["", _objective(result["objective"])]
+    if result.get("losses"):
+        lines += ["", _losses(result["losses"])]
     if result["controls"]:
         lines += ["", _controls(result, told)]
     for name, task in result["tasks"].items():
@@ -83,6 +91,59 @@ def _domains(result: Mapping[str, Any], told: bool) -> str:
         for point in result["curve"]
     ]
     return output.table(rows, ("heads", *names, "mean"), (True,) * (len(names) + 2))
+
+
+def _second_round(result: Mapping[str, Any], told: bool) -> str:
+    """The curve with constants fitted in the model, beside the curve before."""
+    figure, show = _shown(told)
+    points = [point for point in result["curve"] if "second_round" in point]
+    names = list(result.get("domains", {}))
+    rows = []
+    for point in points:
+        found = point["second_round"]
+        kinds = [show(found["domains"][name][figure]) for name in names]
+        fit = [f"{found['kl']:.3f}"] if told else [f"{found['cosine']:.4f}"]
+        rows.append(
+            (f"{100 * point['fraction']:.4g}%", show(point[figure]), show(found[figure]), _span(found, figure, show), *fit, *kinds)
+        )
+    header = ("heads", "before", "after", "95% interval", "KL" if told else "cosine", *names)
+    passes = points[0]["second_round"]["passes"]
+    title = f"second round: constants fitted in the model, passes over the fit texts: {passes}"
+    return f"{title}\n" + output.table(rows, header, (True,) * len(header))
+
+
+def _objective(found: Mapping[str, Any]) -> str:
+    """What choosing by effect did to the estimated effects."""
+    before, after = (sum(own[i] for own in found["effects"].values()) for i in (0, 1))
+    said = (
+        f"programs by effect: alone in their places {output.plural(len(found['effects']), 'head')} cost {before:.3f} in sum with "
+        f"the run's programs, {after:.3f} with these (estimated divergence on select texts); {found['fitted']} have constants "
+        "fitted for it"
+    )
+    return wrap(said, 80, subsequent_indent="  ")
+
+
+def _losses(found: Sequence[Mapping[str, Any]]) -> str:
+    """The dearest heads, the start's mass in them, and the row where each costs most."""
+    rows = []
+    for record in found[:SHOWN]:
+        start, row = record["start"], record["worst"][0]
+        key = row["keys"][0]
+        mass = (
+            ("–", "–", "–") if start is None else (f"{start['attention']:.2f}", f"{start['program']:.2f}", f"{start['value']:.2f}")
+        )
+        where = f"{_word(row['token'])} to {_word(key['token'])}"
+        told = f"{key['attention']:.2f} > {key['program']:.2f}"
+        rows.append((record["head"], f"{record['effect']:.4f}", f"{record['dearest']:.0%}", *mass, output.cut(where, 24), told))
+    header = ("head", "effect", "in 10%", "start", "program", "value", "dearest row: query to key", "mass")
+    table = output.table(rows, header, (False, True, True, True, True, True, False, True))
+    said = wrap(f"where programs cost most: {summary(found)}", 80, subsequent_indent="  ")
+    return f"{said}\n\n{table}"
+
+
+def _word(token: str) -> str:
+    """A token on one line: without the space before it, or with its blanks written out."""
+    return token.strip() or repr(token)
 
 
 def _controls(result: Mapping[str, Any], told: bool) -> str:

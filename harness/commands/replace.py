@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from harness import output
 from harness.cli import positive
 from harness.commands._replace_page import page
+from harness.commands._replace_programs import chosen_by_effect, digest, run_programs, second_round, sources_of
 from harness.commands._replace_tasks import DEMO_TASK, load_tasks, prepared_tasks
 from harness.commands.run import TARGET_HELP
 from harness.domains import text_options
@@ -32,8 +30,7 @@ if TYPE_CHECKING:
     from search.folder import RunFolder
 
 MOST_TEXTS = 500  # of --text
-MASKED = {"select": 100, "test": 400}  # passes of a masked model over each sample: one token is hidden in each
-PREPARED = 2  # batches of texts that are kept between programs, with the values of their expressions
+MASKED = {"fit": 400, "select": 100, "test": 400}  # passes of a masked model over each sample: one token is hidden in each
 
 
 def arguments(parser: ArgumentParser) -> None:
@@ -55,6 +52,24 @@ def arguments(parser: ArgumentParser) -> None:
         default="effect",
         help="which heads go first: those of the least effect on the model's output, estimated on the select texts (default), of "
         "the highest IoU there, any, those that cost least there, measured (three passes a head), or the first layers",
+    )
+    parser.add_argument(
+        "--objective",
+        choices=("iou", "effect"),
+        default="iou",
+        help="what programs are chosen by: as the run has them (default), or, of a head's front and the library, that of the least "
+        "effect on the output, constants fitted for it on the fit texts",
+    )
+    parser.add_argument(
+        "--refit",
+        type=positive(),
+        metavar="PASSES",
+        help="a second round at each --fraction: all constants fitted in the model with the others in place, on the fit texts",
+    )
+    parser.add_argument(
+        "--losses",
+        action="store_true",
+        help="also the heads whose programs cost most, the rows and tokens where that arises, and the values of the keys concerned",
     )
     parser.add_argument(
         "--controls",
@@ -88,6 +103,10 @@ def main(args: Namespace) -> int:
 
     if args.full and args.library:
         raise UsageError("--full and --library exclude each other: the library has one program for several heads")
+    if args.objective == "effect" and (args.full or args.library):
+        raise UsageError(
+            "--objective effect chooses among each head's programs and the library; give it without --full or --library"
+        )
     if args.max_tokens and not (args.text or args.tasks):
         raise UsageError("--max-tokens goes with --text or --tasks; the run's own texts stay as the run cut them")
     questions = load_tasks(args.tasks, args.questions)  # what cannot be read is refused before the model is loaded
@@ -97,7 +116,8 @@ def main(args: Namespace) -> int:
     except KeyboardInterrupt:
         output.note("what was measured is kept; the same command goes on from here")
         raise
-    if not (args.text or args.library or args.full) and args.order == "effect" and args.heads == "all":
+    own = not (args.text or args.library or args.full) and args.objective == "iou"
+    if own and args.order == "effect" and args.heads == "all":
         session.folder.write("replace.json", result)  # what the report shows
     if args.json:
         output.document(result)
@@ -110,8 +130,9 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     """The command's document. UserError or UsageError, one line, for what cannot be used."""
     from harness.annotate import load_annotator
     from harness.controls import CONTROLS, controls
-    from harness.curve import Measurements, baselines, replacement
+    from harness.curve import Measurements, baselines, label, replacement
     from harness.heads import parse_heads
+    from harness.losses import losses
     from harness.measure import make_sample, masker, readout_of
     from harness.ngram import Trigram
     from harness.session import outcome_of
@@ -141,14 +162,20 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
     records = {head: r for r in outcome["heads"] if (head := (r["layer"], r["head"])) in wanted}
     if not records:
         raise UsageError(f"--heads {args.heads}: the run has none of them")
-    library = program_sources(session, library=True)
-    programs = {h: s for h, s in (library if args.library else program_sources(session, full=args.full)).items() if h in records}
+    fit = sample("fit", *kept("fit"))
+    select = sample("select", *kept("select"))
+    texts = {h: p for h, p in run_programs(outcome, args.library).items() if h in records}
+    effects = None
+    if args.objective == "effect":
+        effects = chosen_by_effect(session, outcome, sorted(records), fit, select, args.seed)
+        texts = {head: effects["programs"][label(head)] for head in texts}
+    programs, library = sources_of(session, texts), program_sources(session, library=True)
     categories = {head: r["kind"] for head, r in records.items()}
     draws = [controls(programs, categories, library, args.seed + draw) for draw in range(args.controls or 0)]
     with _bar() as progress:
         result = replacement(
-            Measurements(target.model, Kept(session.folder, _key(session, outcome, args.library)), progress),
-            sample("select", *kept("select")),
+            Measurements(target.model, Kept(session.folder, _key(session, texts)), progress),
+            select,
             sample("test", test, domains),
             programs,
             args.fraction,
@@ -158,34 +185,23 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
             control={name: [drawn[name] for drawn in draws] for name in (CONTROLS if draws else ())},
             tasks=tasks,
             reader=Trigram(text.ids for text in session.texts("fit")),
+            second=second_round(session, texts, fit, args.refit, args.seed) if args.refit else None,
             seed=args.seed,
         )
+    if args.losses:
+        with output.progress("where it arises", 100) as update:
+            result["losses"] = losses(target.model, select, programs, progress=lambda done, total: update(100 * done // total))
     names = {"target": session.names["target"], "text": ", ".join(args.text) if args.text else session.names["text"]}
-    which = "library" if args.library else "largest of each head" if args.full else "per head"
-    return {**names, "programs": which, "seed": args.seed, **result, "notes": [*result["notes"], *notes]}
+    which = "library" if args.library else "largest of each head" if args.full else "by effect" if effects else "per head"
+    return {**names, "programs": which, "seed": args.seed, **result, "objective": effects, "notes": [*result["notes"], *notes]}
 
 
 def program_sources(session: Session, library: bool = False, full: bool = False) -> dict[Head, PatternSource]:
     """The programs of a finished run as pattern sources: of every head its own (with `full` its largest), or with `library` the
-    shared one it was given.
-
-    Heads with the same program and the same attention window get the same source. UserError: the run has not finished.
-    """
-    from dsl import Batch, evaluate, parse
+    shared one it was given. UserError: the run has not finished."""
     from harness.session import outcome_of
 
-    causal, windows = session.description["model"]["causal"], session.description["model"]["windows"]
-
-    @lru_cache(PREPARED)  # programs of one batch follow each other, and share what they compute
-    def prepared(texts: tuple[Text, ...], window: int | None) -> Batch:
-        return Batch(texts, causal, window)
-
-    @cache
-    def source(program: str, window: int | None) -> PatternSource:
-        parsed = parse(program)
-        return lambda texts: evaluate(parsed, prepared(tuple(texts), window))
-
-    return {head: source(program, windows[head[0]]) for head, program in _programs(outcome_of(session, full), library).items()}
+    return sources_of(session, run_programs(outcome_of(session, full), library))
 
 
 def own_target(session: Session, spec: str | None = None, device: str = "cpu") -> Target:
@@ -220,26 +236,16 @@ class Kept(UserDict[str, Any]):
             self.data[entry["name"]] = entry["sums"]
 
     def __setitem__(self, name: str, sums: Any) -> None:
-        self.folder.write(f"replace/{self.key}/{_digest(name)}.json", {"name": name, "sums": sums})
+        self.folder.write(f"replace/{self.key}/{digest(name)}.json", {"name": name, "sums": sums})
         super().__setitem__(name, sums)
 
 
-def _key(session: Session, outcome: Mapping[str, Any], library: bool) -> str:
+def _key(session: Session, programs: Mapping[Head, str]) -> str:
     """Names what measurements depend on beside the texts: model, programs, what the mean attention is taken from, device."""
     from importlib.metadata import version
 
     fit = session.settings["text"], session.settings["max_tokens"], session.settings["seed"], session.settings["annotator"]
-    programs = sorted(_programs(outcome, library).items())
-    return _digest([version("headscript"), session.settings["target"], session.device, fit, programs])
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
-
-
-def _programs(outcome: Mapping[str, Any], library: bool) -> dict[Head, str]:
-    shared = {p["id"]: p["program"] for p in outcome["library"]}
-    return {(r["layer"], r["head"]): shared[r["library_program"]] if library else r["program"] for r in outcome["heads"]}
+    return digest([version("headscript"), session.settings["target"], session.device, fit, sorted(programs.items())])
 
 
 def _other_texts(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from dsl import Batch, evaluate, parse
 from harness import curve
 from harness.cli import main
 from harness.commands._replace_page import page, percent
@@ -18,7 +19,7 @@ from harness.controls import CONTROLS, controls
 from harness.effect import effects
 from harness.measure import gathered, make_sample, measure
 from harness.patterns import previous_token, program_patterns
-from harness.replace import replace_heads
+from harness.replace import noting, replace_heads
 from harness.session import Session, open_run
 from harness.summary import summarise
 from search.folder import RunFolder
@@ -458,3 +459,81 @@ def test_a_real_model(tmp_path, capsys):
     everything = document["curve"][-1]
     assert 2 < document["perplexity"]["original"] < 20
     assert everything["kl"] > 0 and everything["agreement"] < 1 and everything["increase_percent"] > 0
+
+
+def test_a_second_round(causal, capsys, monkeypatch):
+    """At each fraction the heads in place, and no others, get other constants; found once, kept, reported beside the programs."""
+    asked = (causal.run, "--fraction", "0.5,1", "--order", "iou")
+    plain, document = replace(capsys, *asked), replace(capsys, *asked, "--refit", 3)
+    for before, point in zip(plain["curve"], document["curve"], strict=True):
+        found = point.pop("second_round")
+        assert point == before
+        low, high = found["increase_percent_interval"]
+        assert low <= found["increase_percent"] <= high and len(found["losses"]) == found["passes"] == 3
+        assert set(found["programs"]) == set(document["heads_in_order"][: point["heads"]])
+    assert "second round" in page(replace(capsys, *asked, "--refit", 3))
+    sources = program_sources(open_run(causal.run))
+    again = {tuple(map(int, name[1:].split("H"))): parse(program) for name, program in found["programs"].items()}
+    texts = open_run(causal.run).texts("test")
+    changed = [head for head, program in again.items() if not np.allclose(evaluate(program, Batch(texts)), sources[head](texts))]
+    assert changed == [head for head in sorted(again) if head[1] == 2]  # in the others the constants divide out
+
+    monkeypatch.setattr("harness.refit.refit", None)
+    monkeypatch.setattr(curve, "measure", None)
+    assert "second_round" in replace(capsys, *asked, "--refit", 3)["curve"][0]
+
+
+def test_questions_are_put_to_the_second_round(causal, capsys, tmp_path):
+    path = task_file(tmp_path / "quiz.jsonl", *({**QUESTION, "label": i % 2} for i in range(4)))
+    asked = (causal.run, "--fraction", "0.5", "--tasks", path, "--refit", 1, "--order", "iou")
+    document = replace(capsys, *asked)
+    assert [p["fraction"] for p in document["tasks"]["quiz"]["curve"]] == [0.1, 0.25, 0.5, 1.0]
+    kept = [json.loads(p.read_text())["name"] for p in (causal.run / "replace").glob("*/*.json")]
+    assert sum(name.startswith("task quiz") and "second round" in name for name in kept) == 1
+
+
+def test_programs_by_effect(causal, capsys):
+    """Of a head's own and the library's the one of the least effect; what is written is the run's own programs' document alone."""
+    own, document = (replace(capsys, causal.run, "--fraction", 1, *more) for more in ([], ["--objective", "effect"]))
+    assert document["programs"] == "by effect" and own["objective"] is None
+    found = document["objective"]
+    assert all(after <= before for before, after in found["effects"].values())
+    assert sum(after for _, after in found["effects"].values()) < sum(before for before, _ in found["effects"].values())
+    assert document["kl"] < own["kl"]
+    assert json.loads((causal.run / "replace.json").read_text()) == own
+    assert "programs by effect" in page(document)
+    assert "without --full or --library" in replace(capsys, causal.run, "--objective", "effect", "--library", expect=2)
+
+
+@torch.no_grad()
+def test_where_it_arises(causal, capsys):
+    """The figures of a head by hand: its mass on the start, the length of the start's value; parts that make up the whole."""
+    document = replace(capsys, causal.run, "--losses", "--fraction", 1)
+    found = {record["head"]: record for record in document["losses"]}
+    assert len(found) == 8 and "where programs cost most" in page(document)
+    assert [r["effect"] for r in document["losses"]] == sorted((r["effect"] for r in found.values()), reverse=True)
+    session = open_run(causal.run)
+    record, texts = found["L1H1"], session.texts("select")  # whose program gives all to the start
+    masses, lengths = [], []
+    with noting(session.target.model, {}) as calls:
+        for text in texts:
+            session.target.model(torch.tensor([text.ids]))
+    for call in calls:
+        if call.module.layer_idx == 1:
+            norms = call.value[0, 1].norm(dim=-1)
+            masses += call.probabilities[0, 1, 1:, 0].tolist()
+            lengths += [float(norms[0] / norms[1:].mean())] * (len(norms) - 1)
+    assert record["start"]["attention"] == pytest.approx(np.mean(masses), rel=1e-3)
+    assert record["start"]["value"] == pytest.approx(np.mean(lengths), rel=0.02)
+    assert record["start"]["program"] == pytest.approx(1) and record["start"]["difference"] == pytest.approx(
+        1 - np.mean(masses), rel=1e-3
+    )
+    for row in record["worst"]:
+        text = texts[row["text"]]
+        assert text.tokens[row["position"]] == row["token"] and 0 < row["effect"] <= record["rows"]
+        for key in row["keys"]:
+            assert text.tokens[key["position"]] == key["token"] and key["position"] <= row["position"]
+            assert key["program"] == pytest.approx(float(key["position"] == 0), abs=1e-6)
+    assert sum(key["part"] for row in record["worst"] for key in row["keys"] if row["position"] < 3) == pytest.approx(
+        sum(row["position"] < 3 for row in record["worst"]), abs=1e-3
+    )  # rows of three keys at most: their parts are all told

@@ -42,9 +42,9 @@ def test_gradient_is_the_derivative(planted, text):
 
 
 def _numbers(program):
-    from search.fitting import _constants
+    from search.fitting import constants
 
-    return _constants(program)
+    return constants(program)
 
 
 def test_planted_constants_come_back(planted):
