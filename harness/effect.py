@@ -101,4 +101,4 @@ def gathered(heads: tuple[Head, ...], parts: Sequence[tuple[np.ndarray, np.ndarr
     import numpy as np
 
     values, weights, slopes = zip(*parts, strict=True)
-    return Effects(heads, np.concatenate(values), np.concatenate(weights), sum(slopes))
+    return Effects(heads, np.concatenate(values), np.concatenate(weights), np.sum(slopes, axis=0))

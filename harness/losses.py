@@ -7,7 +7,7 @@ so that the parts of a row's keys make up the row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.gradients import Gradients, gradients
@@ -128,7 +128,7 @@ def _told(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def summary(told: Sequence[dict[str, Any]]) -> str:
+def summary(told: Sequence[Mapping[str, Any]]) -> str:
     """One line: how much of the effect of all heads is in the dearest ten, and how far the start's mass is off."""
     total = sum(record["effect"] for record in told)
     first = sum(record["effect"] for record in told[:10])

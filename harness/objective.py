@@ -104,9 +104,9 @@ def by_effect(
     progress(total, total)
     chosen = {}
     for head in heads:
-        best = int(effects[head].argmin())
         values = effects[head]
-        chosen[head] = Choice(offered[head][best], float(values[best]), float(values[0]), best >= raw[head])
+        least = int(values.argmin())
+        chosen[head] = Choice(offered[head][least], float(values[least]), float(values[0]), least >= raw[head])
     return chosen
 
 

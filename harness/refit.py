@@ -58,7 +58,7 @@ def refit(
         for place in random.permutation(len(batches)).tolist():
             batch, ground = batches[place], grounds[place]
             weights = torch.tensor([share[owner] for owner in batch.reads[:, 0].tolist()], device=model.device)
-            original = memo.get(place, lambda batch=batch: original_output(model, fit.readout, batch).half())
+            original = memo.get(place, partial(_original, model, fit, batch))
             leaves: dict[Head, torch.Tensor] = {}
             tapes: dict[Head, Any] = {}
 
@@ -88,6 +88,10 @@ def refit(
             progress(step, total)
         found.append(loss_of_pass)
     return {head: moving[head].fitted() if head in moving else p for head, p in programs.items()}, found
+
+
+def _original(model: Any, fit: Sample, batch: Batch) -> torch.Tensor:
+    return original_output(model, fit.readout, batch).half()
 
 
 def steps(fit: Sample, passes: int) -> int:
