@@ -15,7 +15,7 @@ WORD = re.compile(r'"(?:\\.|[^"\\\n])*"|[A-Za-z_]\w*|\d[\d.]*(?:e[+-]?\d+)?|\S')
 
 
 def containing(runs: Sequence[str | Path], phrase: str) -> list[dict[str, Any]]:
-    """The programs in which the words of `phrase` stand one after the other, the highest IoU first.
+    """The programs in which the words of `phrase` stand one after the other: those that heads show first, by their IoU.
 
     Words are those of the language: `text(k)` is not found in `text(k - 1)`, nor `start` in `word_start(k)`.
     """
@@ -27,7 +27,7 @@ def containing(runs: Sequence[str | Path], phrase: str) -> list[dict[str, Any]]:
         words = WORD.findall(program["program"])
         if any(words[i : i + len(wanted)] == wanted for i in range(len(words))):
             hits.append(program)
-    return sorted(hits, key=lambda hit: -hit["iou"])
+    return sorted(hits, key=lambda hit: (not hit["heads"], -hit["iou"]))
 
 
 def like(runs: Sequence[str | Path], source: str) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ class Session:
                 return store
         texts = self.texts(split)
         with output.progress(f"reading attention on {split}", len(texts)) as update:
-            store = extract(self.target, texts, default_cache_dir(), progress=update)
+            store = extract(self.target, texts, default_cache_dir(), progress=lambda done, _: update(done))
         self.folder.write(name, {"path": str(store.path), "layers": store.layers, "heads": store.heads, "lengths": store.lengths})
         return store
 

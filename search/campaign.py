@@ -145,6 +145,10 @@ class Campaign:
         """Runs the units of a phase that have no result yet; each result is kept as soon as it is there."""
         started = self.clock()
         todo = [job for job in jobs if not self.folder.has(f"units/{job[0]}.json")]
+        left = {job[0] for job in todo}
+        for name, *_ in jobs:
+            if name not in left:
+                self._reached(self.folder.read(f"units/{name}.json"))
         done = len(jobs) - len(todo)
         running: dict[Future[Any], str] = {}
         queue = iter(todo)
@@ -172,6 +176,10 @@ class Campaign:
         """Keeps the figures of the progress report: programs scored, the mean over heads of the best IoU on `select`."""
         self.figures["scored"] = self.figures.get("scored", 0) + result["counts"]["scored"]
         self.figures["seconds"] = self.clock() - self.begun
+        self._reached(result)
+
+    def _reached(self, result: dict[str, Any]) -> None:
+        """The same of a unit that an earlier run of this folder has done."""
         for head in result["heads"] if len(result["heads"]) == 1 else ():
             self._best[head] = max(self._best.get(head, 0.0), result["select"])
         self.figures["select"] = sum(self._best.values()) / max(1, len(self._best))

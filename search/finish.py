@@ -175,7 +175,9 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
     shared = shareable(pool, plan)
     scores = scores or Scores(folder, plan, executor)
     simple = {split: scores([p for _, p in baselines], split) for split in ("select", "test")}  # (baselines, H)
-    kinds = scores([p for _, p in patterns.LIBRARY.items()], "select")
+    library_patterns = list(patterns.LIBRARY.values())
+    # A kind has to describe the head on either split: what holds by the choice of texts alone is no kind.
+    kinds = np.minimum(*(scores(library_patterns, split) for split in ("select", "test")))  # (patterns, H)
     cross = {split: scores(shared.programs, split) for split in ("select", "test")}  # (S, H)
     parsed = [parse(p) for p in pool.programs]
     rules = np.array([len(p.rules()) for p in parsed])

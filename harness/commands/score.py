@@ -164,7 +164,7 @@ def measured(
     for line in [*cut, *notes]:
         output.note(line)
     with output.progress("reading attention", len(texts)) as update:
-        store = extract(target, texts, default_cache_dir(), progress=update)
+        store = extract(target, texts, default_cache_dir(), progress=lambda done, _: update(done))
     windows, domains = set(target.windows), Domains(each)
     problem = Problem(texts, target.causal, store.array, windows.pop() if len(windows) == 1 else None, domains)
     rows = [store.index(layer, head) for layer, head in heads]

@@ -71,6 +71,26 @@ def test_programs_by_what_they_say(runs, capsys, phrase, kinds):
         assert set(hit["heads"]) == shown
 
 
+def test_what_heads_show_comes_before_what_stands_in_fronts_alone(runs, capsys):
+    first = runs[0]
+    hits = said(capsys, "find", first.path, "add", "--most", "99")["programs"]
+    shown = [bool(hit["heads"]) for hit in hits]
+    assert shown == sorted(shown, reverse=True)
+    for group in (True, False):
+        values = [hit["iou"] for hit in hits if bool(hit["heads"]) == group]
+        assert values == sorted(values, reverse=True)
+
+
+def test_a_program_to_be_like_may_be_a_file(runs, capsys, tmp_path):
+    program = "when dist == 1 add 7\nwhen k == 0 add 3"
+    for name in ("wanted.pattern", "wanted.txt"):
+        (tmp_path / name).write_text(program)
+        by_file = said(capsys, "find", runs[0].path, "--like", tmp_path / name)["programs"]
+        assert by_file == said(capsys, "find", runs[0].path, "--like", program)["programs"]
+    assert main(["find", str(runs[0].path), "--like", str(tmp_path / "missing.pattern")]) == 1
+    assert capsys.readouterr().err == f"headscript: {tmp_path / 'missing.pattern'}: No such file or directory\n"
+
+
 def test_programs_by_what_they_do(runs, capsys):
     found = said(capsys, "find", runs[0].path, runs[1].path, "--like", "when q - k == 1 add 7 when k == 0 add 3")["programs"]
     assert found[0]["program"] == str(parse(PROGRAMS["previous token"])) and found[0]["closeness"] > 0.999

@@ -1,6 +1,7 @@
 """Several kinds of text from end to end: a run with one held out, its figures, scores on other kinds, limits on programs."""
 
 import json
+import re
 import sys
 
 import pytest
@@ -89,7 +90,10 @@ def test_a_program_file_is_scored_on_every_kind(kinds, tmp_path, capsys):
     (tmp_path / "self.pattern").write_text("when dist == 0 add 1\n")
     files = [str(tmp_path / "previous.pattern"), str(tmp_path / "self.pattern")]
     assert main(["score", *files, "--target", "demo", *HEADS, *kinds, "--json"]) == 0
-    scored = json.loads(capsys.readouterr().out)
+    shown = capsys.readouterr()
+    reading = [line for line in shown.err.splitlines() if "reading attention" in line]
+    assert reading and all(re.fullmatch(r"headscript: reading attention \d+/\d+", line) for line in reading)
+    scored = json.loads(shown.out)
     assert set(scored["domains"]) == {"plain", "loud", "sums"} and {r["program"] for r in scored["heads"]} <= set(files)
     assert scored["mean_iou"] == pytest.approx(sum(scored["domains"].values()) / 3, abs=2e-6)
 

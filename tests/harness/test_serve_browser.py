@@ -282,8 +282,8 @@ def test_a_phone_in_the_dark(page):
     page.set_window_size(420, 900)
     page.find_element("id", "theme").click()
     assert page.execute_script("return document.documentElement.dataset.theme") in ("dark", "light")
-    write(page, "#text", "dog " * 40)
-    until(page, "view.n > 30")
+    write(page, "#text", "dog " * 120)
+    until(page, "view.n > 60")
     assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
 
 

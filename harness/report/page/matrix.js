@@ -52,7 +52,7 @@ function geometry(canvas) {
   const longest = Math.min(Math.max(...tokens.map((t) => t.length)), 10);
   const margin = Math.round(Math.min(14 + longest * 6.2, width / 4));
   const tall = view.mode === "all" ? Infinity : Math.max(0.75 * innerHeight - margin, 15 * view.n); // a large one still fits the window
-  const cell = Math.max(Math.min((width - margin - 2) / view.n, tall / view.n, 30), 3);
+  const cell = Math.max(Math.min((width - margin - 2) / view.n, tall / view.n, 30), 1.5);
   return { tokens, margin, cell, size: margin + cell * view.n + 1, every: Math.ceil(8 / cell), font: Math.min(12, Math.max(8, cell - 1)) };
 }
 
