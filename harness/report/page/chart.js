@@ -48,7 +48,14 @@ function chart(box, { label, x, y, series, pick }) {
       if (title) dot.append(svg("title", {}, title));
       if (s.pick && pick) {
         filled(dot, { tabindex: 0, role: "button", "aria-label": title, "data-point": i, onclick: () => pick(i),
-          onkeydown: (e) => { if (e.key === "Enter" || e.key === " ") { e.preventDefault(); pick(i); } } }, []);
+          onkeydown: (e) => {
+            const next = { Enter: i, " ": i, ArrowRight: i + 1, ArrowUp: i + 1, ArrowLeft: i - 1, ArrowDown: i - 1 }[e.key];
+            const point = drawn.querySelector(`[data-point="${next}"]`);
+            if (!point) return;
+            e.preventDefault();
+            point.focus();
+            pick(next);
+          } }, []);
       }
       drawn.append(dot);
     });
