@@ -86,7 +86,9 @@ def one_line(error: BaseException) -> str:
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The arguments of a command, defaults filled in. Raises UsageError."""
-    parser = _Parser(prog="headscript", description="Explains attention heads as short, readable, verified programs.")
+    parser = _Parser(
+        prog="headscript", description="Explains attention heads as short, readable programs, and measures how faithful they are."
+    )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     wanted = next((a for a in argv if not a.startswith("-")), None)

@@ -293,7 +293,8 @@ def test_the_keyboard_alone(page, run):
     page.execute_script("arguments[0].focus()", point)
     press(Keys.ENTER)
     assert "\n".join(all_texts(page, "#front-program li code")) == run.records[3]["front"][0]["program"]
-    for key, step in ((Keys.ARROW_RIGHT, 1), (Keys.ARROW_RIGHT, 2), (Keys.ARROW_LEFT, 1), (Keys.ARROW_LEFT, 0), (Keys.ARROW_LEFT, 0)):
+    right, left = Keys.ARROW_RIGHT, Keys.ARROW_LEFT
+    for key, step in ((right, 1), (right, 2), (left, 1), (left, 0), (left, 0)):
         press(key)  # steps through the front, and stops at its ends
         assert page.execute_script("return document.activeElement.dataset.point") == str(step)
         assert "\n".join(all_texts(page, "#front-program li code")) == run.records[3]["front"][step]["program"]
