@@ -128,14 +128,17 @@ def usable(answer: Answer, program: Program, concepts: Mapping[str, Concept]) ->
     return list(dict.fromkeys(found))
 
 
-def best_of(programs: list[Program], fit: Problem, select: Problem, row: int, parsimony: float) -> dict[str, Any]:
-    """The program with the highest IoU on `select` less the price of its length, constants fitted; with IoU and size."""
+def best_of(programs: list[Program], fit: Problem, select: Problem, row: int, price: float, below: int) -> dict[str, Any]:
+    """The program with the highest IoU on `select` less the price of its length, constants fitted; with IoU and size.
+
+    Programs of less than `below` tokens come before all others, whatever these reach.
+    """
     from dsl import simplify, size
     from search.fitting import fit_constants
     from search.scoring import score
 
     fitted = [simplify(fit_constants(p, fit, [row])) for p in programs]
     values = select.domains.mean(score(fitted, select, [row]))[:, 0]  # (P,)
-    merit = [float(v) - parsimony * size(p) for v, p in zip(values, fitted, strict=True)]
+    merit = [(size(p) < below, float(v) - price * size(p)) for v, p in zip(values, fitted, strict=True)]
     i = max(range(len(fitted)), key=merit.__getitem__)
     return {"program": str(fitted[i]), "iou": float(values[i]), "size": size(fitted[i])}

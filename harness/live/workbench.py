@@ -141,10 +141,10 @@ class Workbench:
         model, answer = self.adviser.ask(messages, place)
         with self.lock:
             fit, select = workspace.problem(path, "fit"), self._problem()
-            found = best_of(usable(answer, given, self.concepts), fit, select, row, price)
             iou, _, _ = gains(given, select, row)
-            now = {"iou": iou, "size": size(simplify(given))}
-            return {"proposal": found, "now": now, "model": model, "spent": self.adviser.spent()}
+            length = size(simplify(given))
+            found = best_of(usable(answer, given, self.concepts), fit, select, row, price, length)
+            return {"proposal": found, "now": {"iou": iou, "size": length}, "model": model, "spent": self.adviser.spent()}
 
     def fit(self, head: str, program: str) -> dict[str, Any]:
         """The program with constants fitted to the head on the `fit` texts."""

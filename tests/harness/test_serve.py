@@ -297,6 +297,15 @@ def test_a_language_model_is_asked_for_a_shorter_program(asking, server):
     assert bench.page()["asks"] == ["openai/a"]
 
 
+def test_a_shorter_program_comes_before_a_better_one(asking, server):
+    server.script["a"] = lambda body, number: answer(
+        "```pattern\nwhen dist == 9 add 1\n```\n```pattern\n" + LONG + "\nadd 0.02\n```"
+    )
+    found = asking().shorter("L0H2", LONG)
+    assert parse(found["proposal"]["program"]).rules() == parse("when dist == 9 add 1").rules()
+    assert found["proposal"]["size"] < found["now"]["size"]
+
+
 def test_asked_once_more_it_is_another_answer_and_what_was_paid_is_kept(asking, server):
     server.script["a"] = lambda body, number: answer(f"```pattern\nwhen dist == {number + 1} add 1\n```")
     first = asking().shorter("L0H2", LONG)["proposal"]["program"]

@@ -75,7 +75,7 @@ async function askForShorter() {
     showProgram(list, { lines: r.proposal.program.split("\n") });
     const take = () => { put(r.proposal.program); $("proposal").replaceChildren(); };
     $("proposal").replaceChildren(
-      el("p", { class: "hint" }, `${r.model} proposes size ${r.proposal.size}, IoU ${fixed(r.proposal.iou)} on select; now size ${r.now.size}, IoU ${fixed(r.now.iou)}. Spent: ${r.spent}.`),
+      el("p", { class: "hint" }, `${r.model} proposes size ${r.proposal.size}${r.proposal.size < r.now.size ? "" : " (no shorter one)"}, IoU ${fixed(r.proposal.iou)} on select; now size ${r.now.size}, IoU ${fixed(r.now.iou)}. Spent: ${r.spent}.`),
       list, el("div", { class: "actions" }, el("button", { type: "button", id: "take", onclick: take }, "Take it"),
         el("button", { type: "button", onclick: () => $("proposal").replaceChildren() }, "Leave it")));
   } catch (error) {
