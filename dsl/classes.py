@@ -50,6 +50,7 @@ WORDS: dict[str, frozenset[str]] = {
     ),
 }
 FUNCTION = ("determiner", "pronoun", "preposition", "conjunction", "auxiliary", "copula", "negation", "wh_word")
+CLAUSAL = ("pronoun", "conjunction", "auxiliary", "copula", "negation", "wh_word")  # what clauses are built with
 WORDS["function_word"] = frozenset().union(*(WORDS[name] for name in FUNCTION))
 
 QUOTES = "\"“”‘’«»`'"  # what may stand around the end of a sentence, brackets and the $ of formulas too
@@ -129,6 +130,21 @@ def operator(token: str) -> bool:
 def joining(token: str) -> bool:
     sign = token.strip()
     return sign != "" and all(c in JOINING for c in sign)
+
+
+def pause(token: str) -> bool:
+    return ends(token) or clause_mark(token) or breaks(token)
+
+
+def leaning(token: str) -> bool:
+    """What a reader expects more after: it says little without the token that follows."""
+    word = token.strip().lower()
+    return blank(token) or joining(token) or opening_bracket(token) or word in WORDS["determiner"] or word in WORDS["copula"]
+
+
+def clausal(token: str) -> bool:
+    word = token.strip().lower()
+    return any(word in WORDS[name] for name in CLAUSAL)
 
 
 def _depth(token: str) -> int:
@@ -219,6 +235,14 @@ def continuation(text: Text, i: int) -> bool:
     return i > 0 and not text.word_start[i] and text.tokens[i][:1].isalpha() and text.tokens[i - 1][-1:].isalnum()
 
 
+def inner(text: Text, i: int) -> bool:
+    return digit(text.tokens[i]) or continuation(text, i)
+
+
+def given(text: Text, i: int) -> bool:
+    return content_word(text.tokens[i]) and repeated(text, i)
+
+
 def first_occurrence(text: Text, i: int) -> bool:
     return text.tokens.index(text.tokens[i]) == i
 
@@ -284,6 +308,11 @@ OF_TOKEN: tuple[WordClass, ...] = (
     WordClass("symbol", "neither letters nor digits", "{0} is a sign", symbol),
     WordClass("digit", "holds a digit", "{0} holds a digit", digit),
     WordClass("blank", "white space without a line break", "{0} is blank", blank),
+    WordClass("pause", "the end of a sentence, a clause mark or a line break", "{0} is a pause", pause),
+    WordClass(
+        "leaning", "leans on what follows: determiner, copula, opening bracket, joining sign, blank", "{0} leans on what follows", leaning
+    ),
+    WordClass("clausal", "a function word that is neither determiner nor preposition alone", "{0} is a clausal word", clausal),
     WordClass("capitalised", "begins with a capital", "{0} is capitalised", capitalised),
 )
 
@@ -296,6 +325,8 @@ OF_POSITION: tuple[WordClass, ...] = (
     WordClass("line_end", "the last token of a line", "{0} is the end of a line", line_end),
     WordClass("name_like", "capitalised within a sentence", "{0} is like a name", name_like),
     WordClass("continuation", "letters that continue a word", "{0} is the continuation of a word", continuation),
+    WordClass("inner", "within a word or a number: a continuation or digits", "{0} is within a word or number", inner),
+    WordClass("given", "a content word that has occurred before", "{0} is a content word met before", given),
     WordClass("first_occurrence", "no earlier token has its text", "{0} is the first of its kind", first_occurrence),
     WordClass("repeated", "an earlier token has its text", "{0} is a repetition", repeated),
     WordClass("occurrence", "how often its text has occurred, itself included", "the count so far of {0}", occurrence, "number"),

@@ -132,7 +132,7 @@ def _written(node: Expr) -> tuple[int, str]:
         case Or(items):
             return _OR, " or ".join(_expr(i, _AND) for i in items)
         case IfElse(test, then, other):
-            return _IF, f"{_expr(then, _OR)} if {_expr(test, _OR)} else {_expr(other, _OR)}"
+            return _IF, f"{_expr(then, _OR)} if {_expr(test, _OR)} else {_expr(other, _IF)}"  # binds to the right
         case Find(which, over, guard):
             one_sided = (
                 over.domain is None and (over.low is None) == (which == "last") and (over.high is None) != (over.low is None)

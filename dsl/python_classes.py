@@ -99,6 +99,18 @@ def ends(token):
     mark = token.strip().rstrip({c.CLOSERS!r})
     return mark != "" and mark[-1] in ".!?…" and not any([c.isdigit() for c in mark])
 """,
+    "pause": """
+def pause(token):
+    return ends(token) or clause_mark(token) or breaks(token)
+""",
+    "leaning": """
+def leaning(token):
+    return blank(token) or joining(token) or opening_bracket(token) or determiner(token) or copula(token)
+""",
+    "clausal": f"""
+def clausal(token):
+    return {" or ".join(f"{name}(token)" for name in c.CLAUSAL)}
+""",
     "sentence_end": """
 def sentence_end(p):
     return inside(p) and ends(tokens[int(p)])
@@ -166,6 +178,14 @@ def continuation(p):
         return False
     return tokens[int(p)][:1].isalpha() and tokens[int(p) - 1][-1:].isalnum()
 """,
+    "inner": """
+def inner(p):
+    return inside(p) and (digit(tokens[int(p)]) or continuation(p))
+""",
+    "given": """
+def given(p):
+    return inside(p) and content_word(tokens[int(p)]) and repeated(p)
+""",
     "first_occurrence": """
 def first_occurrence(p):
     return inside(p) and tokens.index(tokens[int(p)]) == p
@@ -206,6 +226,11 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "light": ("blank", "symbol", "function_word"),
     "opening_bracket": ("depth",),
     "closing_bracket": ("depth",),
+    "pause": ("ends", "clause_mark", "breaks"),
+    "leaning": ("blank", "joining", "opening_bracket", "determiner", "copula"),
+    "clausal": c.CLAUSAL,
+    "inner": ("inside", "digit", "continuation"),
+    "given": ("inside", "content_word", "repeated"),
     "sentence_end": ("inside", "ends"),
     "opening_quote": ("inside", "quote"),
     "closing_quote": ("inside", "quote"),

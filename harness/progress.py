@@ -11,6 +11,7 @@ PHASES = {
     "known": "known forms",
     "heads": "heads alone",
     "llm": "language model",
+    "concepts": "concepts",
     "refine": "from head to head",
     "share": "shared programs",
     "finish": "choice and test",

@@ -2,6 +2,7 @@
 
     known     the known forms, the best of them fitted: every head has a program                                  (one unit a head)
     heads     rules of all forms, by gain per token, up to the length that is shown                              (one unit a head)
+    concepts  which classes, joined, serve several heads: the concepts of the model                              (one unit a head)
     llm       language models propose for heads; what they say is fitted and evolved              (one unit a head and round)
     refine    goes on from a head's programs and from those of other heads, beyond the shown length               (one unit a head)
     share     one program for each group of heads that the same program nearly serves                          (one unit a group)
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from search import finish, units
 from search.consult import Known, consult
-from search.folder import RunFolder
+from search.folder import CONCEPTS, RunFolder
 from search.selection import MAX_RULES, PARSIMONY
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Campaign:
                 starts = self._starts("known")
                 jobs = [(f"heads/{h}", units.explore, {"head": h, "starts": starts[h]}) for h in plan.heads if h in starts]
                 self._phase("heads", jobs)
+                self._concepts()
             if self.proposer is not None:
                 self._consult(self.proposer)
             if not self._units("known", "heads", "llm"):
@@ -108,6 +110,17 @@ class Campaign:
         self.report("finish", 1, 1, self.figures)
         self._spend("finish", started)
         return complete
+
+    def _concepts(self) -> None:
+        """Settles the concepts that the search makes for this model, from what they would do for each head; once for a run."""
+        if self.folder.has(CONCEPTS):
+            return
+        starts = self._starts("heads")
+        others = self._programs_of_others("heads")
+        jobs = [(f"concepts/{h}", units.weigh, {"head": h, "starts": s, "others": others}) for h, s in starts.items()]
+        self._phase("concepts", jobs)
+        if all(self.folder.has(f"units/{name}.json") for name, *_ in jobs):
+            self.folder.write(CONCEPTS, units.concepts(self.folder, self.plan.parsimony))
 
     def _share(self) -> None:
         """Programs for groups of heads, in rounds: what one round finds makes other groups in the next."""

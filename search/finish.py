@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from search.domains import Domains
-from search.folder import SPLITS, RunFolder
+from search.folder import CONCEPTS, SPLITS, RunFolder
 from search.outcome import FORMAT, Record, digits, figures, headline, means, measured, over_heads
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from search.campaign import Plan
 
-PHASES = ("known", "heads", "llm", "refine", "share", "user")  # the last: programs of the user's own, saved from the live page
+PHASES = ("known", "heads", "concepts", "llm", "refine", "share", "user")  # the last: programs of the user's own, saved from the live page
 SHARED_SIZE = 60  # tokens of a program in the library, at most
 SHARED_A_HEAD = 2  # programs of each head that may stand in the library
 SPREAD = 3  # programs of other heads that a head may take over
@@ -59,6 +59,8 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan, shared: int = 0
     shared: and of the first so many units of shared programs of this round.
     """
     known: dict[str, list[Any]] = {}
+    refined = {unit["heads"][0] for unit in results(folder, "refine") if unit["candidates"]}
+    own = folder.has(CONCEPTS) and {tuple(names) for names in folder.read(CONCEPTS)}
     counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
     for phase, first in (*((phase, None) for phase in phases), *([("share", shared)] if shared else [])):
         for unit in results(folder, phase, first):
@@ -67,6 +69,8 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan, shared: int = 0
             for c in unit["candidates"]:
                 if c["rules"] > plan.max_rules:
                     continue
+                if phase == "heads" and own is not False and unit["heads"][0] in refined and not _made(c["program"]) <= own:
+                    continue  # said again in the concepts of the model
                 entry = known.setdefault(c["program"], [c["proposer"], c["root"], {}])
                 for head in unit["heads"]:
                     entry[2].setdefault(head, c["fit"])
@@ -81,6 +85,14 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan, shared: int = 0
         ),
         counts,
     )
+
+
+def _made(program: str) -> set[tuple[str, ...]]:
+    """The concepts that the search made for a program."""
+    from dsl import parse
+    from search.forms.unions import made
+
+    return made(parse(program)) if program.startswith("concept ") else set()
 
 
 def shareable(pool: Pool, plan: Plan) -> Pool:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 FORMAT = 3  # of the folder; another one is refused
 SPLITS = ("fit", "select", "test")
-CONCEPTS = "concepts.pattern"
+GIVEN = "concepts.pattern"
+CONCEPTS = "units/concepts.json"  # the classes that each of the concepts joins which the search made for the model
 HASHED = ("target", "text")  # settings whose value tells a reader nothing
 
 
@@ -73,7 +74,7 @@ class RunFolder:
                 raise FolderError(f"{self.path}: not empty and not a run folder; name another folder with --out")
             self.write("run.json", description)
             if lines := description["settings"].get("concepts"):
-                write_atomically(self.path / CONCEPTS, "".join(f"{line}\n" for line in lines.values()).encode())
+                write_atomically(self.path / GIVEN, "".join(f"{line}\n" for line in lines.values()).encode())
             return ()
         known = self.description()
         more = self.growth(description["settings"])

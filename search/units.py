@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from dsl.nodes import Program
     from search.finish import Pool
+    from search.folder import RunFolder
     from search.forms.finishing import Finished
     from search.forms.growth import Growth
     from search.forms.shapes import Shape
@@ -31,7 +32,7 @@ KNOWN = 3  # known forms that are fitted to a head
 NEAREST = 2  # programs of other heads that a head's search goes on from, beside its own
 SHOWN = 60  # tokens of a program that is shown, and of one in the library, at most
 LONGEST = 180  # tokens of any program, where the plan says nothing
-EARLY = 0.35  # of a head's evaluations, before it sees other heads' programs
+EARLY = 0.55  # of a head's evaluations, before it sees other heads' programs
 BEGINNING = 400  # evaluations without which no search is begun: the first programs take most of them
 
 
@@ -90,22 +91,48 @@ def explore(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start])
     return _handed_on(path, plan, [head], "grammar", _fronts(path, [head], grown(growth)), growth.evaluations)
 
 
+def weigh(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], others: str) -> dict[str, Any]:
+    """What the concepts of all heads' programs would do in the places of those of this head's, best program first.
+
+    Its "uses": for each place [[names of the classes, IoU], …].
+    """
+    from search.forms.fitting import score as iou
+    from search.forms.growth import alternatives
+
+    growth = _growth(path, plan, [head])
+    offered = _concepts_of(text for _, text, _ in _others(path, others))
+    uses = []
+    for shape in _read(growth, starts)[-1:]:
+        shape = growth.settle(shape, growth.effort.steps)[1]
+        for options in alternatives(growth, shape, offered):
+            uses.append([[list(names), round(iou(growth.board, other, growth.targets), 6)] for names, other in options])
+            growth.evaluations += len(options)
+    growth.board.forget()
+    return {**_nothing([head], growth.evaluations), "uses": uses}
+
+
+def concepts(folder: RunFolder, price: float) -> list[tuple[str, ...]]:
+    """The concepts that serve the heads best, from all units of `weigh`."""
+    from search.forms.unions import chosen
+
+    found = [use for name in folder.units("concepts") for use in folder.read(name)["uses"]]
+    return chosen([{tuple(names): value for names, value in use} for use in found], price)
+
+
 def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], others: str) -> dict[str, Any]:
-    """Goes on from a head's programs and those of other heads that come nearest, and beyond the shown length.
+    """Goes on from a head's programs and those of other heads that come nearest, and beyond the shown length, in the model's concepts.
 
     others: the file of the run folder with the programs of all heads.
     """
-    from pathlib import Path
-
-    from search.folder import RunFolder
-    from search.forms.growth import begin, grown, nearest
+    from search.forms.growth import begin, grown, nearest, settled
 
     growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
     if growth.budget < BEGINNING:
         return _nothing([head])
-    given = RunFolder(Path(path)).read(others)
-    near = nearest(growth, _read(growth, [(text, root) for h, text, root in given if h != head]), NEAREST)
-    shapes = [*_read(growth, starts), *near]
+    own = [settled(growth, shape) for shape in _read(growth, starts)]
+    given = _read(growth, [(text, root) for h, text, root in _others(path, others) if h != head])
+    near = [settled(growth, shape) for shape in nearest(growth, given, NEAREST)]
+    shapes = [*own, *near]
     if not shapes:  # none of the programs there are has one of the search's forms
         return _nothing([head])
     begin(growth, shapes)
@@ -126,6 +153,23 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     return _handed_on(path, plan, heads, "share", _fronts(path, heads, grown(growth)), growth.evaluations)
 
 
+def _others(path: str, name: str) -> list[Any]:
+    """(head, text, root) of the programs of all heads, from a file of the run folder."""
+    from pathlib import Path
+
+    from search.folder import RunFolder
+
+    return list(RunFolder(Path(path)).read(name))
+
+
+def _concepts_of(programs: Iterable[str]) -> list[tuple[str, ...]]:
+    """The concepts of these programs that the search made."""
+    from dsl import parse
+    from search.forms.unions import made
+
+    return sorted({names for text in programs for names in made(parse(text))})
+
+
 def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float = 1.0, long: bool = False) -> Growth:
     from search.forms import workplace
     from search.forms.growth import Effort, Growth
@@ -133,7 +177,9 @@ def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float 
     most = plan["max_size"] or LONGEST
     effort = Effort(price=min(plan["parsimony"], 0.0004), shown=min(SHOWN, most), most=most if long else 0, rules=plan["max_rules"])
     sets = workplace.token_sets(path, plan["max_set"]) if long else None
-    return Growth(workplace.candidates(path), list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), sets)
+    settled = workplace.concepts(path)
+    words = workplace.candidates(path) if settled is None else workplace.with_concepts(path, settled)
+    return Growth(words, list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), settled, sets)
 
 
 def _read(growth: Growth, starts: Sequence[Start]) -> list[Shape]:
@@ -158,8 +204,8 @@ def _finished(path: str, heads: Sequence[int], shape: Shape) -> Finished:
     return finish(board, shape, board.target(heads))
 
 
-def _nothing(heads: Sequence[int]) -> dict[str, Any]:
-    counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
+def _nothing(heads: Sequence[int], scored: int = 0) -> dict[str, Any]:
+    counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": scored}
     return {"heads": list(heads), "candidates": [], "counts": counts, "select": 0.0}
 
 

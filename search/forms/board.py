@@ -12,6 +12,7 @@ from dsl.evaluator import value
 from dsl.nodes import Expr, Member, free_names
 from search.forms.kernels import select
 from search.forms.shapes import Feature
+from search.forms.unions import any_of, classes, side
 from search.problem import Problem
 
 KEPT_CELLS = 60_000_000  # of guards, as lists of int32
@@ -92,6 +93,9 @@ class Board:
     def mask(self, condition: Expr) -> tuple[str, np.ndarray]:
         """("q", (R) uint8), ("k", (N) uint8) or ("qk", (C) uint8): where a condition holds, by what it depends on."""
         known = self._masks.get(condition)
+        if known is None and len(names := classes(condition)) > 1:
+            place = side(condition)
+            return place, np.bitwise_or.reduce([self.mask(any_of((name,), place))[1] for name in names])
         if known is None:
             names = free_names(condition) & {"q", "k"}
             found = value(condition, self.problem.batch)

@@ -7,14 +7,14 @@ for a class of queries, a value that depends on distance, similarity or position
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dsl import parse_expression
 from dsl.nodes import Expr, Member
-from search.forms import kernels
+from search.forms import kernels, unions
 from search.forms.board import Board
 from search.forms.candidates import Candidates
 from search.forms.fitting import Fit, fitted, score
@@ -38,6 +38,33 @@ class Effort:
     wide: int = 4  # finalists whose constants are fitted before one is chosen
 
 
+ALIKE = 0.3  # of the positions of either of two conditions, for one to be tried in the other's place
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A place in a rule where a condition stands: in its guard, or at a step of its constants."""
+
+    at: int
+    step: bool
+
+    def of(self, rule: RuleShape) -> Expr:
+        return (rule.steps if self.step else rule.guard)[self.at]
+
+    def put(self, rule: RuleShape, condition: Expr) -> RuleShape:
+        before = rule.steps if self.step else rule.guard
+        after = (*before[: self.at], condition, *before[self.at + 1 :])
+        return replace(rule, steps=after) if self.step else replace(rule, guard=after)
+
+
+def conditions(rule: RuleShape) -> list[Condition]:
+    return [Condition(j, False) for j in range(len(rule.guard))] + [Condition(j, True) for j in range(len(rule.steps))]
+
+
+def alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return bool((one & other).sum() >= ALIKE * (one | other).sum())
+
+
 @dataclass(frozen=True)
 class Found:
     shape: Shape
@@ -53,6 +80,7 @@ class Growth:
     heads: Sequence[int]
     effort: Effort
     budget: float = math.inf  # programs scored at most, checked between moves
+    settled: Sequence[unions.Names] | None = None  # the model's concepts, once they are chosen; before, any classes may be joined
     sets: TokenSets | None = None  # sets of tokens, which programs beyond the shown length may list
     evaluations: int = 0
     shape: Shape = field(init=False)
@@ -130,33 +158,56 @@ class Growth:
             if len(rows) > 20 and share_a > 0.03:
                 options.append((kernels.SHARE, [share_a, min(0.98, share_a * 1.3)]))
             for op, constants in options:
-                result = np.empty(len(constants))
-                values = np.array(constants, np.float32)
-                kernels.trial(
-                    op,
-                    cells,
-                    values,
-                    self.target,
-                    W,
-                    self.total,
-                    self.common,
-                    mass,
-                    self.board.omega,
-                    self.board.q,
-                    self.board.rows,
-                    self.board.texts,
-                    result,
-                )
-                self.evaluations += len(constants)
+                result = self._tried(kernels.OPERATIONS[op], cells, constants, mass)
                 best = int(result.argmax())
-                constant = float(values[best])
+                constant = constants[best]
                 theta = math.log(constant / (1 - constant)) if op == kernels.SHARE else math.log(constant)
                 yield float(result[best]), RuleShape(kernels.OPERATIONS[op], guard), theta
 
+    def _tried(self, op: str, cells: np.ndarray, constants: Sequence[float], mass: np.ndarray) -> np.ndarray:
+        """IoU with one more rule, for each of these constants. mass (T): of target and pattern."""
+        b = self.board
+        result = np.empty(len(constants))
+        kernels.trial(
+            kernels.OPERATIONS.index(op), cells, np.array(constants, np.float32), self.target, self.out[0], self.total, self.common,
+            mass, b.omega, b.q, b.rows, b.texts, result,
+        )  # fmt: skip
+        self.evaluations += len(constants)
+        return result
+
     def grow(self, price: float, limit: int) -> bool:
         """Adds the rule that is worth most after its constants are fitted, if one is."""
-        if len(self.shape.rules) >= self.effort.rules:
+        return self._best_of(self._finalists(price, limit), price, self.effort.wide)
+
+    def venture(self, price: float, limit: int, most: int = 3) -> bool:
+        """Adds a rule that is not worth its tokens as it stands, but is once it has been widened, split or bent."""
+        before = (self.iou, self.shape)
+        here = self.worth(*before, price)
+        best: tuple[float, float, Shape] | None = None
+        for _, shape in self._finalists(price, limit)[:most]:
+            if not self.affordable():
+                break
+            self.take(*self.settle(shape, self.effort.steps // 2))
+            if self.worth(self.iou, self.shape, price) < here - 0.006:
+                continue
+            last = len(self.shape.rules) - 1
+            while self.widen(price, limit, [last]):
+                pass
+            self.split(price, limit)
+            self.bend(price, limit, [last])
+            worth = self.worth(self.iou, self.shape, price)
+            if best is None or worth > best[0]:
+                best = (worth, self.iou, self.shape)
+        self.take(*before)
+        if best is None or best[0] <= here + 1e-5:
             return False
+        self.take(*self.settle(best[2], self.effort.steps))
+        return True
+
+    def _finalists(self, price: float, limit: int) -> list[tuple[float, Shape]]:
+        """(worth by line search, shape) with one more rule, the most promising first."""
+        if len(self.shape.rules) >= self.effort.rules:
+            return []
         room = limit - size(self.shape)
         found = [(v - price * rule_size(r), r, t) for v, r, t in self.additions(room - 2) if rule_size(r) <= room]
         found.sort(key=lambda x: -x[0])
@@ -169,7 +220,7 @@ class Growth:
                 continue
             seen.add(rule.guard)
             finalists.append((value, self.shape.with_rule(rule, (theta,))))
-        return self._best_of(finalists, price, self.effort.wide)
+        return finalists
 
     def split(self, price: float, limit: int, most: int = 3) -> bool:
         """Gives one rule a constant of its own for a class of queries."""
@@ -239,6 +290,106 @@ class Growth:
                     trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))
                     self.evaluations += 1
         return self._best_of(trials, price)
+
+    def weigh(self, price: float, limit: int) -> bool:
+        """Lets a feature scale all weights, or those of the first rule alone."""
+        room = limit - size(self.shape)
+        trials = []
+        for f in self.board.features:
+            new = RuleShape("scale", (), (), f)
+            if rule_size(new, (0.0,)) > room or len(self.shape.rules) >= self.effort.rules:
+                continue
+            for at in {1, len(self.shape.rules)}:
+                for b in (-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0):
+                    shape = self.shape.with_rule(new, (0.0,), b, at)
+                    trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))
+                    self.evaluations += 1
+        return self._best_of(trials, price)
+
+    def widen(self, price: float, limit: int, only: Sequence[int] | None = None) -> bool:
+        """Lets a condition of a rule, or one of its steps, hold for another class of tokens, too.
+
+        Where the concepts of the model are settled, a condition may change to any of them that holds for much the same tokens.
+        """
+        self.observe()
+        fit = Fit(self.board, self.shape.rules)
+        beta = np.array(self.shape.beta, float)
+        *_, by_row = fit.run(self.targets, fit.theta(self.shape.theta), beta, slopes=True, rows=True)
+        found: list[tuple[float, Shape]] = []
+        for i, use, shape in self._joined(range(len(self.shape.rules)) if only is None else only):
+            if size(shape) > limit:
+                continue
+            if self.settled is not None:
+                self.evaluations += 1
+                estimate = score(self.board, shape, self.targets)
+            elif use.step:
+                theta = np.array(self.shape.theta[i])
+                before = fit.steps[i]
+                moved = (before > use.at) & (self.board.mask(use.of(shape.rules[i]))[1] > 0)
+                estimate = float((by_row[i] * (theta[use.at] - theta[before]))[moved].sum())
+            else:
+                estimate = self._gain(i, use, shape)
+            found.append((estimate, shape))
+        found.sort(key=lambda x: -x[0])
+        trials = []
+        for _, shape in found[:8]:
+            self.evaluations += 1
+            trials.append((score(self.board, shape, self.targets) - price * size(shape), shape))
+        return self._best_of(trials, price)
+
+    def _joined(self, only: Iterable[int]) -> Iterator[tuple[int, Condition, Shape]]:
+        """The shape with another set of classes in one place of one of these rules."""
+        s = self.shape
+        for i in only:
+            for use in conditions(s.rules[i]):
+                part = use.of(s.rules[i])
+                for other in self._others(part):
+                    yield i, use, s.changed(i, use.put(s.rules[i], other), s.theta[i], s.beta[i])
+
+    def _others(self, part: Expr) -> Iterator[Expr]:
+        """What may stand in the place of a condition on classes."""
+        names = unions.classes(part)
+        if not names:
+            return
+        place = unions.side(part)
+        old = self.board.mask(part)[1]
+        for other in self.words.query if place == "q" else self.words.key:
+            more = unions.classes(other)
+            if self.settled is not None:
+                if more and more != names and alike(old, self.board.mask(other)[1]):
+                    yield other
+            elif len(more) == 1 and more[0] not in names:
+                joined = self._telling((*names, *more), place)
+                mask = self.board.mask(unions.any_of(joined, place))[1]
+                if len(joined) <= unions.MOST and old.sum() < mask.sum() < len(mask):
+                    yield unions.any_of(joined, place)
+
+    def _telling(self, names: Sequence[str], place: str) -> list[str]:
+        """Without the classes that the others hold already."""
+        kept = list(names)
+        for name in names:
+            rest = [n for n in kept if n != name]
+            whole, less = (self.board.mask(unions.any_of(n, place))[1] for n in (kept, rest)) if rest else (np.ones(1), np.zeros(1))
+            if (whole == less).all():
+                kept = rest
+        return kept
+
+    def _gain(self, i: int, use: Condition, shape: Shape) -> float:
+        """About what a rule would bring on the cells that it gains, as one more rule after all others."""
+        rule, b = self.shape.rules[i], self.board
+        kind, before = b.mask(use.of(rule))
+        more = (b.mask(use.of(shape.rules[i]))[1] > 0) & (before == 0)
+        cells, _ = b.cells(rule.guard[: use.at] + rule.guard[use.at + 1 :])
+        cells = cells[more[b.q[cells] if kind == "q" else b.k[cells]]]
+        if not len(cells):
+            return -1.0
+        theta = float(np.mean(self.shape.theta[i]))
+        if rule.feature is not None:
+            f = b.features.index(rule.feature)
+            theta += self.shape.beta[i] * float(b.table[f][b.index[f][cells]].mean())
+        constant = 1 / (1 + math.exp(-theta)) if rule.op == "share" else math.exp(min(max(theta, -20.0), 20.0))
+        mass = self.target_mass + np.add.reduceat(self.out[2], b.rows[b.texts[:-1]])
+        return self._tried(rule.op, cells, [constant], mass)[0] - self.iou
 
     def swap(self, price: float, only: Sequence[int] | None = None) -> bool:
         """Tries other operations for rules."""
@@ -337,6 +488,13 @@ class Growth:
                 yield s.changed(i, new, s.theta[i][:j] + s.theta[i][j + 1 :], s.beta[i])
             if rule.feature is not None:
                 yield s.changed(i, RuleShape(rule.op, rule.guard, rule.steps), s.theta[i])
+            for use in conditions(rule) if self.settled is None else ():
+                part = use.of(rule)
+                names = unions.classes(part)
+                for name in names if len(names) > 1 else ():
+                    less = unions.any_of((n for n in names if n != name), unions.side(part))
+                    yield s.changed(i, use.put(rule, less), s.theta[i], s.beta[i])
+
 
 
 def bases(board: Board) -> Iterator[Shape]:
@@ -371,6 +529,45 @@ def nearest(growth: Growth, shapes: Sequence[Shape], most: int) -> list[Shape]:
     scores = [score(growth.board, s, growth.targets) for s in shapes]
     growth.evaluations += len(shapes)
     return [shapes[i] for i in np.argsort(-np.array(scores), kind="stable")[:most]]
+
+
+def alternatives(growth: Growth, shape: Shape, offered: Sequence[unions.Names]) -> Iterator[list[tuple[unions.Names, Shape]]]:
+    """For each place of a shape with classes joined: the shape with each class, and each of the offered sets, that is much alike."""
+    classes = {place: [unions.classes(g) for g in side] for place, side in (("q", growth.words.query), ("k", growth.words.key))}
+    for i, rule in enumerate(shape.rules):
+        for use in conditions(rule):
+            part = use.of(rule)
+            if len(unions.classes(part)) < 2:
+                continue
+            place = unions.side(part)
+            mask = growth.board.mask(part)[1]
+            options = []
+            for names in dict.fromkeys([*(c for c in classes[place] if len(c) == 1), *offered]):
+                other = unions.any_of(names, place)
+                if alike(mask, growth.board.mask(other)[1]):
+                    options.append((names, shape.changed(i, use.put(rule, other), shape.theta[i], shape.beta[i])))
+            yield options
+
+
+def settled(growth: Growth, shape: Shape) -> Shape:
+    """The shape in the concepts of the model: in each place with classes joined the one that serves best."""
+    known = growth.settled or ()
+    while True:
+        places = (
+            options
+            for options, used in zip(alternatives(growth, shape, known), _joined_sets(shape), strict=True)
+            if used not in known and options
+        )
+        options = next(places, None)
+        if options is None:
+            return shape
+        growth.evaluations += len(options)
+        shape = max(options, key=lambda o: score(growth.board, o[1], growth.targets))[1]
+
+
+def _joined_sets(shape: Shape) -> list[unions.Names]:
+    found = [unions.classes(use.of(rule)) for rule in shape.rules for use in conditions(rule)]
+    return [names for names in found if len(names) > 1]
 
 
 def grown(growth: Growth) -> list[Found]:
@@ -417,6 +614,8 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
         moved = growth.split(price, limit) if careful or not changed or count % 3 == 0 else False
         if careful and (not changed or count in (2, 3)):
             moved |= growth.bend(price, limit, range(count))
+            moved |= growth.weigh(price, limit)
+            moved |= growth.widen(price, limit)
         elif changed:
             moved |= growth.bend(price, limit, [count - 1])
         note()
@@ -425,5 +624,5 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
         if careful or count % 4 == 0:
             while growth.prune(price):
                 note()
-        if not changed and not moved:
+        if not changed and not moved and not (careful and growth.affordable() and growth.venture(price, limit)):
             return

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dsl.nodes import Expr, Program, Rule, all_of
+from dsl.nodes import Binary, Expr, IfElse, Num, Program, Rule, all_of
 from dsl.parser import parse_expression
 from dsl.sizes import size as node_size
+from search.forms.unions import classes
 
 
 @dataclass(frozen=True)
@@ -79,16 +80,15 @@ def value(rule: RuleShape, theta: tuple[float, ...], beta: float, digits: int) -
         t = min(max(t, -30.0), 30.0)
         return number(1 / (1 + math.exp(-t)) if rule.op == "share" else math.exp(t))
 
-    text = ""
-    for step, t in zip(rule.steps, theta, strict=False):
-        text += f"{constant(t)} if {step} else "
-    last = constant(theta[-1])
+    found: Expr = parse_expression(constant(theta[-1]))
+    for step, t in zip(reversed(rule.steps), reversed(theta[:-1]), strict=True):
+        found = IfElse(step, parse_expression(constant(t)), found)
     if rule.feature is None:
-        return parse_expression(text + last)
-    factor = rule.feature.text.replace("{}", number(beta)).replace("[]", number(math.exp(min(max(beta, -30.0), 30.0))))
-    if not rule.steps:
-        return parse_expression(factor if last == "1" else f"{last} * {factor}")
-    return parse_expression(f"({text}{last}) * {factor}")
+        return found
+    factor = parse_expression(
+        rule.feature.text.replace("{}", number(beta)).replace("[]", number(math.exp(min(max(beta, -30.0), 30.0))))
+    )
+    return factor if found == Num(1.0) else Binary("*", found, factor)
 
 
 def plain(x: float, digits: int) -> str:
@@ -111,7 +111,6 @@ def rule_size(rule: RuleShape, theta: tuple[float, ...] = ()) -> int:
         total += 1 + sum(tokens(g) for g in rule.guard) + len(rule.guard) - 1
     for step in rule.steps:
         total += 3 + tokens(step)
-    total += 2 * max(0, len(rule.steps) - 1)  # brackets around what follows an `else`
     if rule.feature is not None:
         unit = not rule.steps and theta and abs(theta[-1]) < 1e-6
         total += rule.feature.size + (-1 if unit else 1) + (2 if rule.steps else 0)
@@ -119,5 +118,5 @@ def rule_size(rule: RuleShape, theta: tuple[float, ...] = ()) -> int:
 
 
 def tokens(node: Expr) -> int:
-    """Tokens of an expression's text."""
-    return node_size(node)
+    """Tokens of an expression's text, and what the search counts for the further classes of a concept of its own."""
+    return node_size(node) + max(0, len(classes(node)) - 1)

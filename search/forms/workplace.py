@@ -7,10 +7,11 @@ from pathlib import Path
 
 from dsl.concepts import Concepts
 from search import workspace
-from search.folder import RunFolder
+from search.folder import CONCEPTS, RunFolder
 from search.forms.board import Board
 from search.forms.candidates import Candidates
 from search.forms.token_sets import SIZES, TokenSets
+from search.forms.unions import Names, any_of
 from search.forms.vocabulary import Vocabulary, vocabulary
 from search.problem import Problem
 
@@ -35,6 +36,19 @@ def candidates(path: str) -> Candidates:
     found = Candidates(_board(problem, SMALL), words(problem, RunFolder(Path(path)).concepts()))
     problem.batch.forget()
     return found
+
+
+def concepts(path: str) -> tuple[Names, ...] | None:
+    """The concepts that the search has made for the model; None before they are chosen."""
+    folder = RunFolder(Path(path))
+    return tuple(tuple(names) for names in folder.read(CONCEPTS)) if folder.has(CONCEPTS) else None
+
+
+@lru_cache(maxsize=2)
+def with_concepts(path: str, made: tuple[Names, ...]) -> Candidates:
+    """The guards of a run, the concepts that the search has made among them."""
+    query, key = ([any_of(names, place) for names in made] for place in "qk")
+    return candidates(path).extended(query, key)
 
 
 @lru_cache(maxsize=2)
