@@ -310,7 +310,10 @@ OF_TOKEN: tuple[WordClass, ...] = (
     WordClass("blank", "white space without a line break", "{0} is blank", blank),
     WordClass("pause", "the end of a sentence, a clause mark or a line break", "{0} is a pause", pause),
     WordClass(
-        "leaning", "leans on what follows: determiner, copula, opening bracket, joining sign, blank", "{0} leans on what follows", leaning
+        "leaning",
+        "leans on what follows: determiner, copula, opening bracket, joining sign, blank",
+        "{0} leans on what follows",
+        leaning,
     ),
     WordClass("clausal", "a function word that is neither determiner nor preposition alone", "{0} is a clausal word", clausal),
     WordClass("capitalised", "begins with a capital", "{0} is capitalised", capitalised),

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from search.campaign import Plan
 
-PHASES = ("known", "heads", "concepts", "llm", "refine", "share", "user")  # the last: programs of the user's own, saved from the live page
+# The last: programs of the user's own, saved from the live page.
+PHASES = ("known", "heads", "concepts", "llm", "refine", "share", "user")
 SHARED_SIZE = 60  # tokens of a program in the library, at most
 SHARED_A_HEAD = 2  # programs of each head that may stand in the library
 SPREAD = 3  # programs of other heads that a head may take over

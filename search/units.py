@@ -82,7 +82,7 @@ def known(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
 
 def explore(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start]) -> dict[str, Any]:
     """Grows programs of the shown length for one head from the known forms that fit it best."""
-    from search.forms.growth import bases, begin, grown
+    from search.forms.course import bases, begin, grown
 
     growth = _growth(path, plan, [head], share=EARLY)
     if growth.budget < BEGINNING:
@@ -97,7 +97,7 @@ def weigh(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], o
     Its "uses": for each place [[names of the classes, IoU], …].
     """
     from search.forms.fitting import score as iou
-    from search.forms.growth import alternatives
+    from search.forms.places import alternatives
 
     growth = _growth(path, plan, [head])
     offered = _concepts_of(text for _, text, _ in _others(path, others))
@@ -120,11 +120,12 @@ def concepts(folder: RunFolder, price: float) -> list[tuple[str, ...]]:
 
 
 def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], others: str) -> dict[str, Any]:
-    """Goes on from a head's programs and those of other heads that come nearest, and beyond the shown length, in the model's concepts.
+    """Goes on, in the model's concepts, from a head's programs and those of other heads that come nearest, beyond the shown length.
 
     others: the file of the run folder with the programs of all heads.
     """
-    from search.forms.growth import begin, grown, nearest, settled
+    from search.forms.course import begin, grown, nearest
+    from search.forms.places import settled
 
     growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
     if growth.budget < BEGINNING:
@@ -141,7 +142,7 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
 
 def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], starts: Sequence[Start]) -> dict[str, Any]:
     """One program for a group of heads, grown for all of them together from those that serve it best."""
-    from search.forms.growth import begin, grown
+    from search.forms.course import begin, grown
 
     growth = _growth(path, plan, heads)
     if growth.budget < BEGINNING:

@@ -51,7 +51,8 @@ def main() -> None:
     from search.fitting import fit_constants
     from search.forms.board import Board
     from search.forms.candidates import Candidates
-    from search.forms.growth import Effort, Growth, bases, begin, grown
+    from search.forms.course import bases, begin, grown
+    from search.forms.growth import Effort, Growth
     from search.forms.vocabulary import vocabulary
     from search.incremental import IncrementalEvaluator
     from search.problem import Problem

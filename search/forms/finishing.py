@@ -64,17 +64,35 @@ def _shorter(written: Program) -> Program:
 
 
 def anchored(shape: Shape) -> Shape:
-    """The same pattern with 1 as the constant of the first rule: weights before a share count in proportion only."""
+    """The same pattern with 1 as the constant of the first rule and of rules that scale all weights.
+
+    Weights before a share count in proportion only; a factor of all weights so far is one of what was added and set.
+    """
+    shape = _without_factors(shape)
     first = shape.rules[0]
     if first.op != "add" or first.guard or first.steps or (len(shape.rules) > 1 and first.feature is None):
         return shape
-    by = shape.theta[0][0]
+    return Shape(shape.rules, _times(shape, -shape.theta[0][0], len(shape.rules)), shape.beta)
+
+
+def _without_factors(shape: Shape) -> Shape:
+    for i, rule in enumerate(shape.rules):
+        if rule.op == "share":
+            break
+        if rule.op == "scale" and not rule.guard and not rule.steps:
+            theta = _times(shape, shape.theta[i][0], i)
+            shape = Shape(shape.rules, (*theta[:i], (0.0,), *theta[i + 1 :]), shape.beta)
+    return shape
+
+
+def _times(shape: Shape, by: float, end: int) -> tuple[tuple[float, ...], ...]:
+    """The constants where what the first `end` rules add and set is exp(by) times as much, up to the first share."""
     theta = []
     relative = True
-    for rule, constants in zip(shape.rules, shape.theta, strict=True):
-        relative = relative and rule.op != "share"
-        theta.append(tuple(t - by for t in constants) if relative and rule.op in ("add", "set") else constants)
-    return Shape(shape.rules, tuple(theta), shape.beta)
+    for i, (rule, constants) in enumerate(zip(shape.rules, shape.theta, strict=True)):
+        relative = relative and rule.op != "share" and i < end
+        theta.append(tuple(t + by for t in constants) if relative and rule.op in ("add", "set") else constants)
+    return tuple(theta)
 
 
 def rounded(shape: Shape, digits: Sequence[int]) -> Shape:

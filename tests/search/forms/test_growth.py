@@ -9,9 +9,14 @@ import dsl
 from dsl import evaluate, parse
 from search.forms.board import Board
 from search.forms.candidates import Candidates
+from search.forms.course import bases, begin, grown, nearest
 from search.forms.finishing import DIGITS_MAY_COST, STEPS, anchored, finish, near_one, rounded, spread
 from search.forms.fitting import fitted, score
-from search.forms.growth import Effort, Found, Growth, bases, begin, grown, nearest
+from search.forms.growth import Effort, Found, Growth
+from search.forms.moves.adding import grow
+from search.forms.moves.joining import widen
+from search.forms.moves.removing import prune, shorten
+from search.forms.moves.values import bend, split, swap, weigh
 from search.forms.shapes import program, size
 from search.forms.vocabulary import Vocabulary, vocabulary
 from search.problem import Problem
@@ -87,15 +92,17 @@ def test_no_move_loses_worth_or_room(candidates):
         made.observe()
         limit = size(shape) + 6
         price = 0.0004
-        for name, arguments in (
-            ("prune", ()),
-            ("grow", (limit,)),
-            ("split", (limit,)),
-            ("bend", (limit, (0,))),
-            ("swap", ()),
+        for move, arguments in (
+            (prune, ()),
+            (grow, (limit,)),
+            (split, (limit,)),
+            (bend, (limit, (0,))),
+            (weigh, (limit,)),
+            (widen, (limit,)),
+            (swap, ()),
         ):
             before = made.worth(made.iou, made.shape, price)
-            changed = getattr(made, name)(price, *arguments)
+            changed = move(made, price, *arguments)
             assert made.worth(made.iou, made.shape, price) >= before - 1e-9
             assert size(made.shape) <= limit
             assert changed or made.worth(made.iou, made.shape, price) == before
@@ -106,7 +113,7 @@ def test_shortening_ends_at_a_rule(candidates):
     made = growth(candidates)
     while True:
         before = size(made.shape)
-        if not made.shorten():
+        if not shorten(made):
             break
         assert size(made.shape) < before
     assert len(made.shape.rules) == 1
