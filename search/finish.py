@@ -166,6 +166,24 @@ def rule_gains(folder: RunFolder, programs: Sequence[Sequence[str]], plan: Plan,
     return [[task[p].result() for p in own] for task, own in zip(tasks, programs, strict=True)]
 
 
+def glossary(folder: RunFolder, programs: Sequence[str], plan: Plan, executor: Executor) -> list[Record]:
+    """The concepts of the shown programs, one for each head; those that most heads use first."""
+    from dsl import parse
+    from search import units
+
+    users: dict[str, list[int]] = {}
+    for column, program in enumerate(programs):
+        for concept in parse(program).concepts:
+            users.setdefault(str(concept), []).append(column)
+    per_layer = folder.description()["model"]["heads"]
+    tasks = []
+    for definition, columns in users.items():
+        rows = [plan.heads[c] for c in columns]
+        places = [list(divmod(row, per_layer)) for row in rows]
+        tasks.append(executor.submit(units.glossary, str(folder.path), definition, [programs[c] for c in columns], rows, places))
+    return sorted((task.result() for task in tasks), key=lambda entry: (-len(entry["heads"]), entry["name"]))
+
+
 def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | None = None) -> Record:
     """The result of a campaign as far as it has come; also written: programs.json and scores.npy, the programs that may
     stand in a library, on every head.
@@ -303,6 +321,7 @@ def outcome(folder: RunFolder, plan: Plan, executor: Executor, scores: Scores | 
             }
             for p in library
         ],
+        "concepts": glossary(folder, [pool.programs[p] for p in shown], plan, executor),
         "library_mean_iou": over_heads(heads, "library_iou"),
         "library_domains": over_heads(heads, "library_domains"),
         "curve": [

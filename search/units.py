@@ -63,6 +63,22 @@ def rule_gains(path: str, program: str, head: int) -> list[float]:
     return gains
 
 
+def glossary(
+    path: str, definition: str, programs: Sequence[str], heads: Sequence[int], places: Sequence[Sequence[int]]
+) -> dict[str, Any]:
+    """What the result says of a concept, used by these shown programs of these heads (rows), which are at these places."""
+    from dsl import parse
+    from search.glossary import entry, loss
+
+    fit, select = (workspace.problem(path, split) for split in ("fit", "select"))
+    parsed = [parse(p) for p in programs]
+    concept = next(c for c in parsed[0].concepts if str(c) == definition)
+    gains = [loss(p, concept, select, head) for p, head in zip(parsed, heads, strict=True)]
+    found = entry(concept, fit, places, gains)
+    workspace.settle(path, "fit", "select")
+    return found
+
+
 def known(path: str, plan: dict[str, Any], head: int) -> dict[str, Any]:
     """The known forms for one head: all as they stand, the best few fitted."""
     from search.forms.fitting import score as iou

@@ -11,6 +11,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("head", nargs="?", metavar="L2H3", help="one head in detail")
     parser.add_argument("--llm", action="store_true", help="what language models wrote, and what became of it")
+    parser.add_argument("--concepts", action="store_true", help="the concepts that the programs use: what each says and brings")
     parser.add_argument("--full", action="store_true", help="the largest program of each head instead of the one worth its size")
     parser.add_argument("--python", action="store_true", help="the program as a Python function")
 
@@ -32,6 +33,14 @@ def main(args: Namespace) -> int:
             print(llm_page.page(session.folder, name))
         return 0
     outcome = with_time(session, outcome_of(session, args.full))
+    if args.concepts:
+        from harness.glossary import page
+
+        if args.json:
+            output.document(outcome["concepts"])
+        else:
+            print(page(outcome["concepts"]))
+        return 0
     if args.head is None:
         if args.json:
             output.document(outcome)

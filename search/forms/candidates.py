@@ -18,6 +18,7 @@ from search.forms.shapes import tokens
 from search.forms.vocabulary import Vocabulary
 
 PRIOR = 2.0  # rows' worth of mass below which a slope counts less
+FEW = 0.6  # cells for each place of a key, up to which sums go cell by cell
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ class Candidates:
             keys[:, i + 1][self.valid] = board.mask(guard)[1]
         self.k = np.ascontiguousarray(keys.transpose(1, 0, 2).reshape(keys.shape[1], -1).T)  # (T N, K + 1)
         self.place = (text[board.q].astype(np.int64) * self.height + self.line[board.q]) * self.size + problem.position[board.k]
-        self.cost = self._cost()
         self.omega = board.omega[text].astype(np.float32) * np.float32(len(text))  # (R) weight of each row's text, 1 on average
-        self.telling = np.stack([self._count(mask) for mask in self._relations()])
+        self._finish()
 
     def extended(self, query: Sequence[Expr], key: Sequence[Expr]) -> Candidates:
         """With more conditions, those that tell something."""
@@ -75,51 +75,60 @@ class Candidates:
         for i, guard in enumerate(key):
             keys[self.valid.ravel(), i] = self.board.mask(guard)[1]
         more.k = np.concatenate([self.k, keys], 1)
-        more.cost = more._cost()
-        more.telling = np.stack([more._count(mask) for mask in more._relations()])
+        more._finish()
         return more
+
+    def _finish(self) -> None:
+        """What follows from the matrices of conditions."""
+        text = np.repeat(np.arange(len(self.q)), np.diff(self.board.texts))
+        self.cost = self._cost()
+        self.row_conditions = np.ascontiguousarray(self.q[text, :, self.line])  # (R, Q + 1)
+        self.key_conditions = self.k[self.valid.ravel()]  # (positions, K + 1)
+        self.telling = self._sums([np.ones(len(self.board.q), np.float32)])[0]
 
     def _telling(self, guard: Expr) -> bool:
         _, mask = self.board.mask(guard)
         return 0 < int(mask.sum()) < len(mask)
-
-    def _relations(self):  # type: ignore[no-untyped-def]
-        yield None
-        for guard in self.relation:
-            yield self.board.mask(guard)[1]
 
     def _cost(self) -> np.ndarray:
         """(R + 1, Q + 1, K + 1): tokens of `when` with the guard."""
         r, q, k = (np.array([0, *(tokens(g) + 1 for g in side)]) for side in (self.relation, self.query, self.key))
         return r[:, None, None] + q[:, None] + k  # `when` and the words `and` between: one for each part
 
-    def _padded(self, values: np.ndarray) -> np.ndarray:
-        full = np.zeros(len(self.valid) * self.height * self.size, np.float32)
-        full[self.place] = values
-        return full.reshape(len(self.valid), self.height, self.size)
+    def _sums(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """(V, R + 1, Q + 1, K + 1): sums of some values of the cells (C) where a relation, a query's and a key's condition hold."""
+        found = np.empty((len(values), len(self.relation) + 1, self.q.shape[1], self.k.shape[1]), np.float32)
+        found[:, 0] = [self._dense(v) for v in values]
+        for r, guard in enumerate(self.relation, 1):
+            cells, _ = self.board.cells((guard,))
+            if len(cells) < FEW * len(self.k):
+                found[:, r] = self._sparse(cells, values)
+            else:
+                found[:, r] = [self._dense(v * self.board.mask(guard)[1]) for v in values]
+        return found
 
-    def _products(self, values: np.ndarray) -> np.ndarray:
-        """(Q + 1, K + 1): sums of padded cells (T, height, N) over every pair of conditions."""
-        left = np.matmul(self.q, values)  # (T, Q + 1, N)
+    def _dense(self, values: np.ndarray) -> np.ndarray:
+        """(Q + 1, K + 1): sums over all cells, text by text as matrices."""
+        padded = np.zeros(len(self.valid) * self.height * self.size, np.float32)
+        padded[self.place] = values
+        left = np.matmul(self.q, padded.reshape(len(self.valid), self.height, self.size))  # (T, Q + 1, N)
         return left.transpose(1, 0, 2).reshape(left.shape[1], -1) @ self.k
 
-    def _count(self, mask: np.ndarray | None) -> np.ndarray:
-        return self._products(self._padded(np.ones(len(self.board.q), np.float32) if mask is None else mask))
+    def _sparse(self, cells: np.ndarray, values: Sequence[np.ndarray]) -> np.ndarray:
+        """(V, Q + 1, K + 1): the same over a few cells, one by one."""
+        rows, keys = self.row_conditions[self.board.q[cells]], self.key_conditions[self.board.k[cells]]
+        left = np.concatenate([rows * v[cells, None] for v in values], 1)
+        return (left.T @ keys).reshape(len(values), rows.shape[1], keys.shape[1])
 
-    def sums(self, target: np.ndarray, W: np.ndarray, G: np.ndarray, P: np.ndarray) -> Sums:
+    def attention(self, target: np.ndarray) -> np.ndarray:
+        """(R + 1, Q + 1, K + 1): the target's mass where each triple holds; the same however a program grows."""
+        found: np.ndarray = self._sums([target * self.omega[self.board.q]])[0]
+        return found
+
+    def sums(self, attention: np.ndarray, W: np.ndarray, G: np.ndarray, P: np.ndarray) -> Sums:
         board = self.board
         row = np.add.reduceat(W, board.rows[:-1])
-        given = (
-            target * self.omega[board.q],
-            P * self.omega[board.q],
-            G * W,
-            G * row[board.q],
-        )
-        found = np.zeros((4, len(self.relation) + 1, self.q.shape[1], self.k.shape[1]), np.float32)
-        for i, values in enumerate(given):
-            for r, mask in enumerate(self._relations()):
-                found[i, r] = self._products(self._padded(values if mask is None else values * mask))
-        return Sums(*found)
+        return Sums(attention, *self._sums([P * self.omega[board.q], G * W, G * row[board.q]]))
 
     def ranked(self, sums: Sums, most: int, limit: int) -> list[tuple[int, int, int]]:
         """The most promising triples by several rankings, each with and without regard to length; at most `limit` tokens."""

@@ -15,9 +15,10 @@ from search.forms.board import Board
 from search.forms.fitting import score
 from search.forms.growth import Found, Growth
 from search.forms.moves.adding import grow
+from search.forms.moves.beginning import rebase
 from search.forms.moves.joining import widen
 from search.forms.moves.removing import prune, reconsider, shorten
-from search.forms.moves.values import bend, split, swap, weigh
+from search.forms.moves.values import bend, first_features, rebend, split, swap, weigh
 from search.forms.shapes import RuleShape, Shape, size
 
 SHORTEST = 24  # tokens at which a long program is no longer cut back
@@ -25,16 +26,9 @@ SHORTEST = 24  # tokens at which a long program is no longer cut back
 
 def bases(board: Board) -> Iterator[Shape]:
     """Where every search begins: a decay, a power, a uniform row; beside it the start of the text."""
-    by_name = {f.name: f for f in board.features}
     start = parse_expression("start(k)")
-    none = RuleShape("add")
-    firsts = [
-        (none, 0.0),
-        (RuleShape("add", (), (), by_name["decay"]), -0.1),
-        (RuleShape("add", (), (), by_name["power 1"]), -1.0),
-        (RuleShape("add", (), (), by_name["power 2"]), -1.5),
-    ]
-    for rule, beta in firsts:
+    for feature, beta in first_features(board):
+        rule = RuleShape("add", (), (), feature)
         yield Shape((rule,), ((0.0,),), (beta,))
         for op, theta in (("add", 1.0), ("share", 0.0)):
             yield Shape((rule, RuleShape(op, (start,))), ((0.0,), (theta,)), (beta, 0.0))
@@ -101,6 +95,7 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
         moved = split(growth, price, limit) if careful or not changed or count % 3 == 0 else False
         if careful and (not changed or count in (2, 3)):
             moved |= bend(growth, price, limit, range(count))
+            moved |= rebend(growth, price, limit)
             moved |= weigh(growth, price, limit)
             moved |= widen(growth, price, limit)
         elif changed:
@@ -111,5 +106,5 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
         if careful or count % 4 == 0:
             while prune(growth, price):
                 note()
-        if not changed and not moved:
+        if not changed and not moved and not (careful and growth.affordable() and rebase(growth, price, limit)):
             return

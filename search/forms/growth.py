@@ -60,6 +60,7 @@ class Growth:
         self.out = tuple(np.empty(c, np.float32) for _ in range(3))
         self.total = np.empty(len(self.board.rows) - 1, np.float32)
         self.common = np.empty_like(self.total)
+        self._attention: tuple[Candidates, np.ndarray] | None = None
         starts = self.board.rows[self.board.texts[:-1]]
         self.target_mass = np.add.reduceat(self.target, starts)
 
@@ -81,6 +82,12 @@ class Growth:
         fit = Fit(self.board, self.shape.rules)
         fit.run(self.targets, fit.theta(self.shape.theta), np.array(self.shape.beta, float), out=self.out)
         kernels.rowwise(self.target, self.out[0], self.board.q, self.board.rows, self.total, self.common)
+
+    def attention(self) -> np.ndarray:
+        """The target's mass where each candidate holds."""
+        if self._attention is None or self._attention[0] is not self.candidates:
+            self._attention = (self.candidates, self.candidates.attention(self.target))
+        return self._attention[1]
 
     def list_tokens(self) -> None:
         """Makes sets of tokens that would serve the present shape conditions of the next rules."""

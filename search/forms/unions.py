@@ -38,7 +38,7 @@ def members(concept: Concept) -> Names:
     place = (Name(concept.params[0]),)
     parts = concept.guard.items if isinstance(concept.guard, Or) else (concept.guard,)
     names = tuple(part.name for part in parts if isinstance(part, Call) and part.args == place)
-    return names if len(names) == len(parts) else ()
+    return tuple(sorted(names)) if len(names) == len(parts) else ()
 
 
 def side(condition: Expr) -> str:

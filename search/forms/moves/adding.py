@@ -41,7 +41,7 @@ def additions(growth: Growth, limit: int) -> Iterator[tuple[float, RuleShape, fl
     """(IoU, rule, its constant) of promising new rules, constants by line search."""
     W, G, P = growth.out
     growth.observe()
-    sums = growth.candidates.sums(growth.target, W, G, P)
+    sums = growth.candidates.sums(growth.attention(), W, G, P)
     mean = float(growth.total.mean())
     starts = growth.board.rows[growth.board.texts[:-1]]
     mass = growth.target_mass + np.add.reduceat(P, starts)

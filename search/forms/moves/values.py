@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from dsl.nodes import Expr
 from search.forms import kernels
+from search.forms.board import Board
 from search.forms.fitting import Fit, score
 from search.forms.growth import Growth
-from search.forms.shapes import RuleShape, rule_size, size
+from search.forms.shapes import Feature, RuleShape, Shape, rule_size, size
+
+SAMPLED = 5  # every so many cells, where one function is fitted to another
 
 
 def split(growth: Growth, price: float, limit: int, most: int = 3) -> bool:
@@ -71,6 +75,48 @@ def bend(growth: Growth, price: float, limit: int, only: Sequence[int]) -> bool:
     return growth.take_best(trials, price)
 
 
+def rebend(growth: Growth, price: float, limit: int) -> bool:
+    """Lets the value of a rule depend on another feature, in the way that comes nearest to what it was."""
+    growth.observe()
+    room = limit - size(growth.shape)
+    trials = []
+    for i, rule in enumerate(growth.shape.rules):
+        if rule.feature is None:
+            continue
+        for f in growth.board.features:
+            new = replace(rule, feature=f)
+            if f == rule.feature or f.where or rule_size(new) - rule_size(rule) > room:
+                continue
+            by, beta = _nearest(growth, i, f)
+            shape = growth.shape.changed(i, new, tuple(t + by for t in growth.shape.theta[i]), beta)
+            trials.append((score(growth.board, shape, growth.targets) - price * size(shape), shape))
+            growth.evaluations += 1
+    return growth.take_best(trials, price, 4)
+
+
+def _nearest(growth: Growth, i: int, feature: Feature) -> tuple[float, float]:
+    """(what is added to the constants, power) with which another feature comes nearest to that of a rule, where mass is."""
+    board, rule = growth.board, growth.shape.rules[i]
+    assert rule.feature is not None
+    cells = board.cells((*rule.guard, *rule.feature.where))[0][::SAMPLED]
+    old, new = (board.features.index(f) for f in (rule.feature, feature))
+    x = board.table[new][board.index[new][cells]].astype(float)
+    y = growth.shape.beta[i] * board.table[old][board.index[old][cells]].astype(float)
+    weights = growth.out[2][cells].astype(float) + 1e-9
+    weights /= weights.sum()
+    mean_x, mean_y = float(weights @ x), float(weights @ y)
+    spread = float(weights @ (x - mean_x) ** 2)
+    beta = float(weights @ ((x - mean_x) * (y - mean_y))) / spread if spread > 1e-9 else 0.0
+    beta = min(max(beta, -12.0), 12.0)
+    return mean_y - beta * mean_x, beta
+
+
+def first_features(board: Board) -> list[tuple[Feature | None, float]]:
+    """What the weights that a program begins with may depend on, with a power: nothing, or the distance in one of these ways."""
+    by_name = {f.name: f for f in board.features}
+    return [(None, 0.0), (by_name["decay"], -0.1), (by_name["power 1"], -1.0), (by_name["power 2"], -1.5)]
+
+
 def weigh(growth: Growth, price: float, limit: int) -> bool:
     """Lets a feature scale all weights, or those of the first rule alone."""
     room = limit - size(growth.shape)
@@ -79,7 +125,7 @@ def weigh(growth: Growth, price: float, limit: int) -> bool:
         new = RuleShape("scale", (), (), f)
         if rule_size(new) > room or len(growth.shape.rules) >= growth.effort.rules:
             continue
-        for at in {1, len(growth.shape.rules)}:
+        for at in {1, len(growth.shape.rules)} if growth.shape.rules[0].feature else {len(growth.shape.rules)}:
             for b in (-0.05, 0.05) if f.name == "decay" else (-0.5, 0.5) if "sim" not in f.name else (1.0, -1.0):
                 shape = growth.shape.with_rule(new, (0.0,), b, at)
                 trials.append((score(growth.board, shape, growth.targets) - price * size(shape), shape))
@@ -96,7 +142,7 @@ def swap(growth: Growth, price: float, only: Sequence[int] | None = None) -> boo
         for op in kernels.OPERATIONS:
             if op == rule.op or (op == "share" and rule.feature is not None):
                 continue
-            theta = _converted(growth, i, op)
+            theta = converted(growth, growth.shape, i, op)
             new = RuleShape(op, rule.guard, rule.steps, rule.feature)
             trials.append((0.0, growth.shape.changed(i, new, theta, growth.shape.beta[i])))
     found = []
@@ -106,13 +152,13 @@ def swap(growth: Growth, price: float, only: Sequence[int] | None = None) -> boo
     return growth.take_best(found, price)
 
 
-def _converted(growth: Growth, i: int, op: str) -> tuple[float, ...]:
+def converted(growth: Growth, shape: Shape, i: int, op: str) -> tuple[float, ...]:
     """Constants for another operation of a rule, from the mass it now has."""
-    cells, _ = growth.board.cells(growth.shape.rules[i].guard)
+    cells, _ = growth.board.cells(shape.rules[i].guard)
     rows = np.unique(growth.board.q[cells])
     inside = float(growth.target[cells].sum()) / max(1, len(rows))
     inside = min(max(inside, 1e-3), 0.99)
-    count = len(growth.shape.theta[i])
+    count = len(shape.theta[i])
     if op == "share":
         return (math.log(inside / (1 - inside)),) * count
     mean = float(growth.total[rows].mean()) if len(rows) else 1.0

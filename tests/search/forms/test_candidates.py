@@ -38,7 +38,7 @@ def test_sums_are_those_over_the_cells_of_each_guard(candidates):
     rng = np.random.default_rng(0)
     A, W, P = (rng.random(len(board.q)).astype(np.float32) for _ in range(3))
     G = rng.normal(size=len(board.q)).astype(np.float32)
-    sums = candidates.sums(A, W, G, P)
+    sums = candidates.sums(candidates.attention(A), W, G, P)
     of_text = np.repeat(np.arange(len(board.problem)), np.diff(board.texts))[board.q]
     omega = board.omega[of_text] * len(board.row_position)
     row = np.bincount(board.q, W)[board.q]
@@ -61,7 +61,7 @@ def test_ranked_guards_keep_to_the_limit_and_hold_somewhere(candidates):
     rng = np.random.default_rng(1)
     board = candidates.board
     arrays = [rng.random(len(board.q)).astype(np.float32) for _ in range(4)]
-    sums = candidates.sums(*arrays)
+    sums = candidates.sums(candidates.attention(arrays[0]), *arrays[1:])
     found = candidates.ranked(sums, 5, 9)
     assert found
     assert len(set(found)) == len(found)

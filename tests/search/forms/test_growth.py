@@ -16,7 +16,7 @@ from search.forms.growth import Effort, Found, Growth
 from search.forms.moves.adding import grow
 from search.forms.moves.joining import widen
 from search.forms.moves.removing import prune, shorten
-from search.forms.moves.values import bend, split, swap, weigh
+from search.forms.moves.values import bend, rebend, split, swap, weigh
 from search.forms.shapes import program, size
 from search.forms.vocabulary import Vocabulary, vocabulary
 from search.problem import Problem
@@ -97,6 +97,7 @@ def test_no_move_loses_worth_or_room(candidates):
             (grow, (limit,)),
             (split, (limit,)),
             (bend, (limit, (0,))),
+            (rebend, (limit,)),
             (weigh, (limit,)),
             (widen, (limit,)),
             (swap, ()),
