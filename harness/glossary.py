@@ -24,6 +24,7 @@ def _lines(concept: Mapping[str, Any]) -> Iterator[str]:
     more = f" and {len(heads) - NAMED} more" if len(heads) > NAMED else ""
     yield concept["definition"]
     yield f"    {concept['english']}"
-    yield f"    size {concept['size']}; gain {concept['gain']:.4f}; {output.plural(len(heads), 'head')}: {', '.join(heads[:NAMED])}{more}"
+    named = f"{output.plural(len(heads), 'head')}: {', '.join(heads[:NAMED])}{more}"
+    yield f"    size {concept['size']}; gain {concept['gain']:.4f}; {named}"
     for domain, tokens in concept["members"].items():
         yield f"    {domain}: {' '.join(repr(t) for t in tokens) or 'none'}"
