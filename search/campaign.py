@@ -107,6 +107,7 @@ class Campaign:
             outcome["llm"] = {**self.proposer.summary(), "verdict": self.proposer.verdict()}
             self.folder.write("llm.json", outcome["llm"])
         self.folder.write("result.json" if complete else "partial.json", outcome)
+        self.folder.keep_concepts([c["definition"] for c in outcome["concepts"]])
         self.report("finish", 1, 1, self.figures)
         self._spend("finish", started)
         return complete

@@ -33,7 +33,7 @@ class RunFolder:
     """Paths and files of one run.
 
     run.json         format, settings, versions, target, texts
-    concepts.pattern the concepts that the run was given, if any; a copy to edit and give to another run
+    concepts.pattern the concepts that the run was given and those that its programs use; a copy to edit and give to another run
     texts/           the texts of each split as the target reads them, the domain of each, and their token similarities
     units/           results of finished units of work, one file each
     result.json      the outcome (heads, library, curve); the same bytes for the same settings
@@ -114,6 +114,18 @@ class RunFolder:
             age = "an older" if isinstance(found, int) and found < FORMAT else "another"
             raise FolderError(f"{self.path}: made by {age} version: run again with another --out")
         return known
+
+    def keep_concepts(self, used: Sequence[str]) -> None:
+        """Writes the concepts of the run's programs beside those it was given, for another run; not over what somebody edited.
+
+        used: definitions, each in one line.
+        """
+        given = list(self.description()["settings"].get("concepts", {}).values())
+        names = {line.split("(", 1)[0] for line in given}
+        lines = [*given, *dict.fromkeys(line for line in used if line.split("(", 1)[0] not in names)]
+        file = self.path / GIVEN
+        if lines and not (file.exists() and set(file.read_text(encoding="utf-8").splitlines()) - set(lines)):
+            write_atomically(file, "".join(f"{line}\n" for line in lines).encode())
 
     def concepts(self) -> dict[str, Concept]:
         """The concepts that the run was given, by name: as they were then, whatever has become of the copy in the folder."""

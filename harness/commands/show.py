@@ -37,9 +37,9 @@ def main(args: Namespace) -> int:
         from harness.glossary import page
 
         if args.json:
-            output.document(outcome["concepts"])
+            output.document(outcome.get("concepts", []))
         else:
-            print(page(outcome["concepts"]))
+            print(page(outcome.get("concepts", [])))
         return 0
     if args.head is None:
         if args.json:

@@ -93,9 +93,9 @@ class Board:
     def mask(self, condition: Expr) -> tuple[str, np.ndarray]:
         """("q", (R) uint8), ("k", (N) uint8) or ("qk", (C) uint8): where a condition holds, by what it depends on."""
         known = self._masks.get(condition)
-        if known is None and len(names := classes(condition)) > 1:
+        if known is None and len(joined := classes(condition)) > 1:
             place = side(condition)
-            return place, np.bitwise_or.reduce([self.mask(any_of((name,), place))[1] for name in names])
+            return place, np.bitwise_or.reduce([self.mask(any_of((name,), place))[1] for name in joined])
         if known is None:
             names = free_names(condition) & {"q", "k"}
             found = value(condition, self.problem.batch)

@@ -106,5 +106,8 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
         if careful or count % 4 == 0:
             while prune(growth, price):
                 note()
-        if not changed and not moved and not (careful and growth.affordable() and rebase(growth, price, limit)):
+        if changed or moved or (careful and growth.affordable() and rebase(growth, price, limit)):
+            continue
+        if not (careful and growth.list_tokens()):
             return
+        careful = False  # what follows lists tokens, where they are worth it

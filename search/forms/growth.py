@@ -46,7 +46,7 @@ class Growth:
     effort: Effort
     budget: float = math.inf  # programs scored at most, checked between moves
     settled: Sequence[unions.Names] | None = None  # the model's concepts, once they are chosen; before, any classes may be joined
-    sets: TokenSets | None = None  # sets of tokens, which programs beyond the shown length may list
+    sets: TokenSets | None = None  # sets of tokens, which rules may list once words are exhausted
     evaluations: int = 0
     shape: Shape = field(init=False)
     iou: float = field(init=False)
@@ -89,16 +89,17 @@ class Growth:
             self._attention = (self.candidates, self.candidates.attention(self.target))
         return self._attention[1]
 
-    def list_tokens(self) -> None:
-        """Makes sets of tokens that would serve the present shape conditions of the next rules."""
+    def list_tokens(self) -> bool:
+        """Makes sets of tokens that would serve the present shape conditions of the next rules; false where none may be listed."""
         if self.sets is None:
-            return
+            return False
         W, G, P = self.out
         self.observe()
         used = {g for rule in self.shape.rules for g in (*rule.guard, *rule.steps) if isinstance(g, Member)}
         query, key = self.sets.proposals(G * W, P)
         sides = {s: [g for g in used if self.board.mask(g)[0] == s] for s in "qk"}
         self.candidates = self.words.extended([*query, *sides["q"]], [*key, *sides["k"]])
+        return True
 
     def tried(self, op: str, cells: np.ndarray, constants: Sequence[float], mass: np.ndarray) -> np.ndarray:
         """IoU with one more rule, for each of these constants. mass (T): of target and pattern."""
