@@ -74,8 +74,14 @@ def decode_piece(piece: str, family: Family) -> str:
     return piece
 
 
-def family_of(pieces: Iterable[str]) -> Family:
-    """The family that a vocabulary's marks speak for."""
+DECISIVE = 0.1  # of the most frequent mark: a decoder's own mark is at least so frequent in its vocabulary
+
+
+def family_of(pieces: Iterable[str], named: Family | None = None) -> Family:
+    """The family that a vocabulary's marks speak for; the one that a decoder names, if the marks do not speak against it.
+
+    A tokenizer that was converted from another format may name a decoder that is not its vocabulary's.
+    """
     marks = dict.fromkeys(("byte-level", "sentencepiece", "wordpiece", "suffix"), 0)
     for piece in pieces:
         marks["byte-level"] += piece.startswith(("Ġ", "Ċ"))
@@ -83,6 +89,8 @@ def family_of(pieces: Iterable[str]) -> Family:
         marks["wordpiece"] += piece.startswith("##") and len(piece) > 2
         marks["suffix"] += _SUFFIX.search(piece) is not None
     family = max(marks, key=lambda f: marks[f])
+    if named is not None and marks.get(named, 0) >= DECISIVE * marks[family]:
+        return named
     return family if marks[family] else "plain"  # type: ignore[return-value]
 
 

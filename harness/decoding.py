@@ -19,11 +19,11 @@ _known: WeakKeyDictionary[Any, Family] = WeakKeyDictionary()
 
 
 def tokenizer_family(tokenizer: Any) -> Family:
-    """By the tokenizer's own decoder; by the marks in its vocabulary where it has none that says so."""
+    """By the tokenizer's own decoder; by the marks in its vocabulary where there is none, or where they speak against it."""
     if tokenizer not in _known:
         decoder = tokenizer.backend_tokenizer.decoder if tokenizer.is_fast else None
         named = _named(json.loads(decoder.__getstate__())) if decoder is not None else None
-        _known[tokenizer] = named or family_of(tokenizer.get_vocab())
+        _known[tokenizer] = family_of(tokenizer.get_vocab(), named)
     return _known[tokenizer]
 
 

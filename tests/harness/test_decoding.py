@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dsl.decoding import decode_piece, decoded, family_of
+from harness import decoding
 from harness.decoding import tokenizer_family
 from harness.tokens import view
 from tests.harness.test_tokens import BUILDERS, byte_level_bpe, minilm, sentence_piece, stories260k, word_piece
@@ -107,3 +108,27 @@ def test_a_space_is_where_the_text_has_one():
 def test_kept_tokens_are_themselves():
     assert decoded(["<s>", "Ġa", "Ċ"], "byte-level", [True, False, True]) == ("<s>", " a", "Ċ")
     assert decoded(["Ġa", "Ċ", "ĉ"], "byte-level") == (" a", "\n", "\t")
+
+
+def test_a_vocabulary_has_the_last_word_against_a_decoder_that_is_not_its_own(known):
+    from tokenizers import decoders
+
+    tokenizer, family = known
+    own = tokenizer.backend_tokenizer.decoder
+    strange = {
+        "byte-level": decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]),
+        "sentencepiece": decoders.ByteLevel(),
+        "wordpiece": decoders.Metaspace(),
+    }[family]
+    pieces = list(tokenizer.get_vocab())
+    names = {"byte-level": "sentencepiece", "sentencepiece": "byte-level", "wordpiece": "sentencepiece"}
+    assert family_of(pieces, names[family]) == family
+    assert family_of(pieces, family) == family
+    try:
+        tokenizer.backend_tokenizer.decoder = strange
+        decoding._known.pop(tokenizer, None)
+        assert tokenizer_family(tokenizer) == family
+    finally:
+        tokenizer.backend_tokenizer.decoder = own
+        decoding._known.pop(tokenizer, None)
+    assert family_of(["a", "b"], "byte-level") == "byte-level"  # no marks that could speak against it
