@@ -192,8 +192,15 @@ def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float 
     from search.forms.growth import Effort, Growth
 
     most = plan["max_size"] or LONGEST
-    effort = Effort(price=min(plan["parsimony"], 0.0004), shown=min(SHOWN, most), most=most if long else 0, rules=plan["max_rules"])
-    sets = workplace.token_sets(path, plan["max_set"]) if plan["max_set"] != 0 else None
+    alone = len(workspace.problem(path, "fit").domains.names) == 1  # no other kind of text, on which a list of tokens could fail
+    effort = Effort(
+        price=min(plan["parsimony"], 0.0004),
+        shown=min(SHOWN, most),
+        most=most if long else 0,
+        lists=alone,
+        rules=plan["max_rules"],
+    )
+    sets = workplace.token_sets(path, plan["max_set"]) if long or alone else None
     settled = workplace.concepts(path)
     words = workplace.candidates(path) if settled is None else workplace.with_concepts(path, settled)
     return Growth(words, list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), settled, sets)

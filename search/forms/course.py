@@ -90,24 +90,34 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
     while growth.affordable():
         changed = grow(growth, price, limit)
         count = len(growth.shape.rules)
-        if changed and careful:
-            swap(growth, price, [count - 1])
-        moved = split(growth, price, limit) if careful or not changed or count % 3 == 0 else False
-        if careful and (not changed or count in (2, 3)):
-            moved |= bend(growth, price, limit, range(count))
-            moved |= rebend(growth, price, limit)
-            moved |= weigh(growth, price, limit)
-            moved |= widen(growth, price, limit)
-        elif changed:
-            moved |= bend(growth, price, limit, [count - 1])
+        moved = False
+        for move in _moves(growth, price, limit, changed, careful):
+            if not growth.affordable():
+                break
+            moved |= move()
         note()
         if not careful and count % 3 == 0:
             growth.list_tokens()
-        if careful or count % 4 == 0:
-            while prune(growth, price):
-                note()
+        while (careful or count % 4 == 0) and growth.affordable() and prune(growth, price):
+            note()
         if changed or moved or (careful and growth.affordable() and rebase(growth, price, limit)):
             continue
-        if not (careful and growth.list_tokens()):
+        if not (careful and growth.effort.lists and growth.list_tokens()):
             return
         careful = False  # what follows lists tokens, where they are worth it
+
+
+def _moves(growth: Growth, price: float, limit: int, changed: bool, careful: bool) -> Iterator[Callable[[], bool]]:
+    """What is tried after a new rule, or where there was none."""
+    count = len(growth.shape.rules)
+    if changed and careful:
+        yield lambda: swap(growth, price, [count - 1])
+    if careful or not changed or count % 3 == 0:
+        yield lambda: split(growth, price, limit)
+    if careful and (not changed or count in (2, 3)):
+        yield lambda: bend(growth, price, limit, range(count))
+        yield lambda: rebend(growth, price, limit)
+        yield lambda: weigh(growth, price, limit)
+        yield lambda: widen(growth, price, limit)
+    elif changed:
+        yield lambda: bend(growth, price, limit, [count - 1])

@@ -24,6 +24,7 @@ class Effort:
     last_price: float = 0.00008  # the same for what comes after it
     shown: int = 60  # tokens of the shown program at most
     most: int = 180  # tokens of the longest program; no longer than `shown`: nothing comes after it
+    lists: bool = False  # whether what is shown may list tokens, once words are exhausted; what comes after it may
     rules: int = 40  # at most
     candidates: int = 8  # per ranking, tried by line search
     steps: int = 24  # gradient steps after a move
@@ -46,7 +47,7 @@ class Growth:
     effort: Effort
     budget: float = math.inf  # programs scored at most, checked between moves
     settled: Sequence[unions.Names] | None = None  # the model's concepts, once they are chosen; before, any classes may be joined
-    sets: TokenSets | None = None  # sets of tokens, which rules may list once words are exhausted
+    sets: TokenSets | None = None  # sets of tokens that rules may list
     evaluations: int = 0
     shape: Shape = field(init=False)
     iou: float = field(init=False)
