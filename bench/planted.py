@@ -166,7 +166,7 @@ def search(folder: Any, count: int, evaluations: int, workers: int) -> list[dict
     from search.campaign import Campaign, Plan
     from search.executors import executor
 
-    plan = Plan(heads=tuple(range(count)), evaluations=evaluations * count, parsimony=0.0002)
+    plan = Plan(heads=tuple(range(count)), evaluations=evaluations * count, parsimony=0.00015)
     with executor(None, workers) as pool:
         Campaign(folder, plan, pool, workers, lambda *_: None).run({"target": "planted"})
     heads: list[dict[str, Any]] = folder.read("result.json")["heads"]

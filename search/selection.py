@@ -10,7 +10,7 @@ from dsl.sizes import size as size_of
 if TYPE_CHECKING:
     import numpy as np
 
-PARSIMONY = 0.0004  # IoU that a token of a program's text must be worth
+PARSIMONY = 0.0003  # IoU that a token of a program's text must be worth
 MAX_RULES = 30  # of a program
 LEAST_STEP = 1e-4  # of IoU, between two programs of a front
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from search import workspace
+from search.selection import PARSIMONY
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,6 +33,7 @@ KNOWN = 3  # known forms that are fitted to a head
 NEAREST = 2  # programs of other heads that a head's search goes on from, beside its own
 SHOWN = 60  # tokens of a program that is shown, and of one in the library, at most
 LONGEST = 180  # tokens of any program, where the plan says nothing
+FOUND = 4 / 3  # what a token costs while programs are found, beside what it costs in the choice: gains on `fit` are larger
 EARLY = 0.55  # of a head's evaluations, before it sees other heads' programs
 BEGINNING = 400  # evaluations without which no search is begun: the first programs take most of them
 
@@ -194,7 +196,7 @@ def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float 
     most = plan["max_size"] or LONGEST
     alone = len(workspace.problem(path, "fit").domains.names) == 1  # no other kind of text, on which a list of tokens could fail
     effort = Effort(
-        price=min(plan["parsimony"], 0.0004),
+        price=FOUND * min(plan["parsimony"], PARSIMONY),
         shown=min(SHOWN, most),
         most=most if long else 0,
         lists=alone,

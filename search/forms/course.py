@@ -100,7 +100,7 @@ def _extend(growth: Growth, price: float, limit: int, note: Callable[[], None], 
             growth.list_tokens()
         while (careful or count % 4 == 0) and growth.affordable() and prune(growth, price):
             note()
-        if changed or moved or (careful and growth.affordable() and rebase(growth, price, limit)):
+        if changed or moved or (careful and growth.settled is None and growth.affordable() and rebase(growth, price, limit)):
             continue
         if not (careful and growth.effort.lists and growth.list_tokens()):
             return
