@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from harness.attention import AttentionStore
     from harness.targets import Target
 
-EVALUATIONS_PER_HEAD = 8_000  # what a head's search takes in the mean, its program beyond the shown length included
+EVALUATIONS_PER_HEAD = 10_000  # what a head's search takes in the mean, its program beyond the shown length included
 # Settings that a search goes by.
 PLANNED = ("seed", "evaluations", "parsimony", "max_rules", "max_size", "max_set", "library_size")
 VERSIONS = ("headscript", "torch", "transformers", "numpy", "lark", "spacy")
