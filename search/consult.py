@@ -201,7 +201,7 @@ def seated(
         f"The best simple pattern has IoU {share(baseline)}. A softmax over distances, classes of tokens and repetition, with a "
         f"number for each pair of classes, reaches {share(most)} on select."
     ]
-    found = []
+    found: list[tuple[Tried, str, list[str]]] = []
     for title, program, _ in _best(known.get(row, []), desk.parsimony):
         one, text = measured(desk, Tried(len(found) + 1, str(program), "known"), program)
         found.append((one, title, text))
