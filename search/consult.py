@@ -21,6 +21,7 @@ SURVEY_HEADS = 8  # from so many on a conversation about the whole model comes f
 WAVE = 16  # heads asked about in one round
 UNLIMITED_ROUNDS = 2  # questions about a head where no limit on calls, tokens or dollars says otherwise
 MOST_ADOPTED = 8  # programs of one conversation that are fitted and evolved
+WITHIN = 0.05  # merit below the best known from which on a program of a conversation is not worth more work
 DESK_TEXTS = 24  # of `fit` on which tools look and fit, and of `select`, over all domains
 SHORT = 50  # size of a program that is told beside the best
 SCORER_TEXTS = 8  # for the feedback on single rules
@@ -42,7 +43,7 @@ def consult(
     from search.llm.refine import Progress
 
     per_layer = folder.description()["model"]["heads"]
-    baseline = baselines(folder, heads)
+    baseline, price = baselines(folder, heads), parsimony(folder)
     limits = proposer.settings
     most = UNLIMITED_ROUNDS if limits.calls is limits.tokens is limits.usd is None else None
     asked = dict.fromkeys(heads, 0)
@@ -94,7 +95,10 @@ def consult(
                 problems.setdefault(p.head[0] * per_layer + p.head[1], []).append(reason)
         units = []
         for h in chosen:
-            usable = _usable(proposals, divmod(h, per_layer))
+            best = _best(known.get(h, []), price)
+            usable = [
+                p for p in _usable(proposals, divmod(h, per_layer)) if p.merit is None or not best or p.merit > best[0][2] - WITHIN
+            ]
             usable.sort(key=lambda p: -(p.merit or 0.0))  # a stable sort: what was not measured keeps its order
             programs = list(dict.fromkeys(str(p.program) for p in usable))[: MOST_ADOPTED if limits.rounds else None]
             if programs:
