@@ -83,7 +83,9 @@ def consult(
             else:
                 proposals = proposer.propose(tasks, late)
             records = [p.record() for p in proposals]
+            before = [[h, round(best[0][2], 6)] for h in chosen if (best := _best(known.get(h, []), price))]
             record = {"heads": chosen, "proposals": records, "failures": proposer.failures(), "endings": proposer.endings}
+            record["known"] = before  # of each head the merit of its best program
             folder.write(name, {**record, "state": proposer.state()})
         for h in chosen if not survey else ():
             asked[h] += 1

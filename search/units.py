@@ -100,7 +100,7 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
     from search.folder import RunFolder
     from search.forms.growth import begin, grown, nearest
 
-    growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
+    growth = _growth(path, plan, [head], share=1 - EARLY, long=True, told=True)
     if growth.budget < BEGINNING:
         return _nothing([head])
     given = RunFolder(Path(path)).read(others)
@@ -116,7 +116,7 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     """One program for a group of heads, grown for all of them together from those that serve it best."""
     from search.forms.growth import begin, grown
 
-    growth = _growth(path, plan, heads)
+    growth = _growth(path, plan, heads, told=True)
     if growth.budget < BEGINNING:
         return _nothing(heads)
     shapes = _read(growth, starts)
@@ -126,14 +126,18 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     return _handed_on(path, plan, heads, "share", _fronts(path, heads, grown(growth)), growth.evaluations)
 
 
-def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float = 1.0, long: bool = False) -> Growth:
+def _growth(
+    path: str, plan: dict[str, Any], heads: Sequence[int], share: float = 1.0, long: bool = False, told: bool = False
+) -> Growth:
+    """told: after language models were asked, whose words may be used."""
     from search.forms import workplace
     from search.forms.growth import Effort, Growth
 
     most = plan["max_size"] or LONGEST
     effort = Effort(price=min(plan["parsimony"], 0.0004), shown=min(SHOWN, most), most=most if long else 0, rules=plan["max_rules"])
     sets = workplace.token_sets(path, plan["max_set"]) if long else None
-    return Growth(workplace.candidates(path), list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), sets)
+    said = workplace.informed(path, tuple(heads)) if told else workplace.candidates(path)
+    return Growth(said, list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), sets)
 
 
 def _read(growth: Growth, starts: Sequence[Start]) -> list[Shape]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from dsl import parse_expression
 from dsl.concepts import Concepts
 from search import workspace
 from search.folder import RunFolder
@@ -12,7 +13,9 @@ from search.forms.board import Board
 from search.forms.candidates import Candidates
 from search.forms.token_sets import SIZES, TokenSets
 from search.forms.vocabulary import Vocabulary, vocabulary
+from search.llm.tools.concepts import at_hand
 from search.problem import Problem
+from search.rounds import learned, named
 
 SMALL = 90_000  # cells on which moves are chosen
 WHOLE = 360_000  # cells on which the constants of what is handed on are fitted
@@ -34,6 +37,20 @@ def candidates(path: str) -> Candidates:
     problem = workspace.problem(path, "fit")
     found = Candidates(_board(problem, SMALL), words(problem, RunFolder(Path(path)).concepts()))
     problem.batch.forget()
+    return found
+
+
+@lru_cache(maxsize=2)
+def informed(path: str, heads: tuple[int, ...]) -> Candidates:
+    """The same with what language models have said: concepts they defined, and lists of tokens that they named for these heads."""
+    folder = RunFolder(Path(path))
+    known = at_hand(folder.concepts(), learned(folder))
+    sides = [f"{c.name}({{}})" for c in known.values() if len(c.params) == 1] + named(folder, heads)
+    if not sides:
+        return candidates(path)
+    query, key = ([parse_expression(t.replace("{}", side), known) for t in sides] for side in "qk")
+    found = candidates(path).extended(query, key)
+    workspace.problem(path, "fit").batch.forget()
     return found
 
 
