@@ -233,10 +233,9 @@ def collected(
     """The unit's result: canonical forms within the plan's limits, each text and each behaviour once, the best on `fit` first."""
     import numpy as np
 
-    from dsl import simplify
     from search.scoring import score as iou
     from search.scoring import signature
-    from search.selection import within
+    from search.selection import shorter, within
 
     problem = workspace.problem(path, "fit")
     counts = {"made": same_text, "same_text": same_text, "same_behaviour": 0, "scored": scored}
@@ -244,7 +243,7 @@ def collected(
     behaviours: set[bytes] = set()
     for proposer, root, program in found:
         counts["made"] += 1
-        canonical = simplify(program)
+        canonical = shorter(program)
         if str(canonical) in texts:
             counts["same_text"] += 1
             continue

@@ -115,11 +115,12 @@ def templates(desk: Survey, arguments: Arguments) -> tuple[Survey, str]:
 def _fitted(desk: Survey, one: Tried, program: Program) -> tuple[Survey, str]:
     import numpy as np
 
-    from dsl import simplify, size
+    from dsl import size
     from search.fitting import fit_constants
     from search.scoring import score
+    from search.selection import shorter
 
-    fits = [simplify(fit_constants(program, desk.fit, [desk.rows[places[0]]], STEPS)) for places in desk.kinds]
+    fits = [shorter(fit_constants(program, desk.fit, [desk.rows[places[0]]], STEPS)) for places in desk.kinds]
     unique = tuple(dict.fromkeys(fits))
     iou = desk.fit.mean(score(unique, desk.fit, desk.rows))  # (P, H)
     merits = _merits(desk, unique, iou).max(0)

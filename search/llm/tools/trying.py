@@ -82,10 +82,11 @@ def read_candidate(desk: Desk, place: int, c: Candidate) -> tuple[Tried, Program
 
 
 def _scored(desk: Desk, one: Tried, written: Program) -> tuple[Tried, str]:
-    from dsl import simplify, size
+    from dsl import size
     from search.fitting import fit_constants
+    from search.selection import shorter
 
-    program = simplify(fit_constants(written, desk.fit, [desk.row], STEPS))
+    program = shorter(fit_constants(written, desk.fit, [desk.row], STEPS))
     one, lines = measured(desk, one, program)
     if size(written) > one.size:
         lines.append(f"You wrote it in size {size(written)}: what was redundant is gone.")
