@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dsl.nodes import Expr, Program, Rule, all_of
+from dsl.nodes import Expr, Program, Rule, all_of, concepts_of
 from dsl.parser import parse_expression
 from dsl.sizes import size as node_size
 
@@ -79,16 +79,17 @@ def value(rule: RuleShape, theta: tuple[float, ...], beta: float, digits: int) -
         t = min(max(t, -30.0), 30.0)
         return number(1 / (1 + math.exp(-t)) if rule.op == "share" else math.exp(t))
 
+    known = {c.name: c for c in concepts_of(*rule.steps)}
     text = ""
     for step, t in zip(rule.steps, theta, strict=False):
         text += f"{constant(t)} if {step} else "
     last = constant(theta[-1])
     if rule.feature is None:
-        return parse_expression(text + last)
+        return parse_expression(text + last, known)
     factor = rule.feature.text.replace("{}", number(beta)).replace("[]", number(math.exp(min(max(beta, -30.0), 30.0))))
     if not rule.steps:
         return parse_expression(factor if last == "1" else f"{last} * {factor}")
-    return parse_expression(f"({text}{last}) * {factor}")
+    return parse_expression(f"({text}{last}) * {factor}", known)
 
 
 def plain(x: float, digits: int) -> str:
