@@ -11,6 +11,7 @@ from search.folder import RunFolder
 from search.rounds import UNITS_A_ROUND, brought_nothing, rounds
 
 HEADER = ("head", "round", "model", "program", "what became of it")
+_BEFORE = ("import ", "from ", "#", "concept ")  # lines that say nothing of the program itself
 FIRST = 44  # characters of a program that are shown
 
 
@@ -62,7 +63,7 @@ def _fate(folder: RunFolder, unit: str) -> str:
 
 
 def _first_line(source: str) -> str:
-    lines = [line.strip() for line in source.split("\n") if line.strip() and not line.strip().startswith(("import ", "from ", "#"))]
+    lines = [line.strip() for line in source.split("\n") if line.strip() and not line.strip().startswith(_BEFORE)]
     return output.cut(lines[0], FIRST) if lines else ""
 
 
