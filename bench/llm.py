@@ -1,10 +1,11 @@
-"""What answers of language models add: campaigns with and without them, and the raw answers as the honest baseline.
+"""What answers of language models add: campaigns with and without them, and from them alone, each at the same budget.
 
-    python bench/llm.py --target MODEL --text TEXTS --answers FOLDER [--annotator PIPELINE] [--out DIR]
+    python bench/llm.py --target MODEL --text stories=A --text code=B --answers FOLDER [--heads L2H3,…] [--hold-out code]
 
-FOLDER holds recorded answers (docs/llm.md, "Replaying answers"). All campaigns share settings, seed and the evaluations that they
-may spend (`--evaluations`); the table says how many each did spend. Programs are chosen on `select` and reported on `test`. The
-campaigns stay in DIR, and a repeated command continues them.
+FOLDER holds recorded answers (docs/llm.md, "Replaying answers"); what follows `--` goes to `headscript run`. All campaigns share
+settings, seed and the evaluations that they may spend (`--evaluations`); the table says how many each did spend. Programs are
+chosen on `select` and reported on `test`: the shown ones; those of at most --short tokens; and on a kind of text that is held out.
+The campaigns stay in DIR, and a repeated command continues them.
 """
 
 from __future__ import annotations
@@ -16,86 +17,111 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench.leave_out import split
+from bench.targets import table
+from harness.domains import text_options
+
 ROWS = {
     "search alone": [],
-    "search and answers": ["--llm", "replay:{answers}"],
-    "answers alone": ["--llm", "replay:{answers}", "--proposers", "llm"],
+    "search and language model": ["--llm", "replay:{answers}"],
+    "language model alone": ["--llm", "replay:{answers}", "--proposers", "llm"],
 }
 
 
 def main() -> int:
+    own, more = split(sys.argv[1:])
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--target", required=True)
-    parser.add_argument("--text", required=True)
+    text_options(parser, default="the mixture that ships with the project")
     parser.add_argument("--answers", required=True, type=Path)
-    parser.add_argument("--annotator")
     parser.add_argument("--heads", default="all")
-    parser.add_argument("--evaluations", type=int, default=400_000)
+    parser.add_argument("--hold-out", metavar="NAME", help="a kind of text that is measured alone")
+    parser.add_argument("--evaluations", type=int)
+    parser.add_argument("--short", type=int, default=50, help="tokens (default: 50)")
     parser.add_argument("--out", type=Path, default=Path("runs/llm"))
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
-    args = parser.parse_args()
-    print("| campaign | evaluations | mean test IoU | 95% interval | library of K | of LLM descent: heads / library | answers |")
-    print("|---|---|---|---|---|---|---|")
+    args = parser.parse_args(own)
+    rows = []
     for name in args.rows:
         folder = args.out / name.replace(" ", "-")
-        outcome = campaign(args, [part.format(answers=args.answers) for part in ROWS[name]], folder)
-        print(row(name, outcome), flush=True)
-        if name == "answers alone":
-            print(raw(folder), flush=True)
+        outcome = campaign(args, [part.format(answers=args.answers) for part in ROWS[name]] + more, folder)
+        rows.append(row(name, outcome, folder, args))
+    kinds = list(outcome["domains"])
+    print(
+        table(
+            [
+                "campaign",
+                "mean",
+                *kinds,
+                "size",
+                f"within {args.short}",
+                "largest",
+                "library",
+                "by model",
+                "calls",
+                "tokens",
+                "scored",
+            ],
+            rows,
+        )
+    )
+    print("mean: over heads and kinds of text not held out; size: mean / median; by model: shown programs that descend from it")
     return 0
 
 
 def campaign(args: argparse.Namespace, options: list[str], folder: Path) -> dict[str, Any]:
     """The JSON document of one run."""
-    command = [sys.executable, "-m", "harness.cli", "run", args.target, "--text", args.text, "--heads", args.heads, "--json"]
-    command += ["--evaluations", str(args.evaluations), "--out", str(folder), *options]
-    if args.annotator:
-        command += ["--annotator", args.annotator]
+    command = [sys.executable, "-m", "harness.cli", "run", args.target, "--heads", args.heads, "--column", args.column, "--json"]
+    for text in args.text or ["mixture"]:
+        command += ["--text", text]
+    if args.evaluations:
+        command += ["--evaluations", str(args.evaluations)]
+    if args.hold_out:
+        command += ["--hold-out", args.hold_out]
+    command += ["--out", str(folder), *options]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def row(name: str, outcome: dict[str, Any]) -> str:
-    low, high = outcome["interval"]
-    heads = sum(h["root"] == "llm" for h in outcome["heads"])
-    library = sum(p["root"] == "llm" for p in outcome["library"])
-    said = outcome.get("llm", {}).get("programs", {})
-    answers = ", ".join(f"{n} {status}" for status, n in said.items() if n) or "none"
-    own, shared = outcome["mean_iou"]["test"], outcome["library_mean_iou"]["test"]
-    return (
-        f"| {name} | {outcome['evaluations']:,} | {own:.3f} | {low:.3f} to {high:.3f} | {shared:.3f} "
-        f"| {heads} of {len(outcome['heads'])} / {library} of {len(outcome['library'])} | {answers} |"
-    )
+def row(name: str, outcome: dict[str, Any], folder: Path, args: argparse.Namespace) -> list[str]:
+    heads = outcome["heads"]
+    sizes = [h["size"] for h in heads]
+    asked = outcome.get("llm", {})
+    short, length = within(outcome, folder, args.short)
+    return [
+        name,
+        f"{outcome['mean_iou']['test']:.3f}",
+        *(f"{figure['test']:.3f}" for figure in outcome["domains"].values()),
+        f"{sum(sizes) / len(sizes):.0f} / {outcome['median_size']:.0f}",
+        f"{short:.3f} at {length:.0f}",
+        f"{outcome['full_program']['mean_iou']['test']:.3f} at {outcome['full_program']['median_size']:.0f}",
+        f"{outcome['library_mean_iou']['test']:.3f}",
+        f"{sum(h['root'] == 'llm' for h in heads)} of {len(heads)}",
+        str(asked.get("calls", 0)),
+        f"{asked.get('tokens', 0):,}",
+        f"{outcome['evaluations']:,}",
+    ]
 
 
-def raw(folder: Path) -> str:
-    """The lifted answers as they are, unfitted: each head's own, and the best of all (best of N), chosen on `select`."""
-    import numpy as np
-
+def within(outcome: dict[str, Any], folder: Path, most: int) -> tuple[float, float]:
+    """Mean IoU on `test` and mean size of each head's program that is best on `select` among those of at most so many tokens."""
     from dsl import parse
     from search import workspace
     from search.folder import RunFolder
     from search.scoring import score
 
-    run = RunFolder(folder)
-    description = run.description()
-    per_layer = description["model"]["heads"]
-    rows = [layer * per_layer + head for layer, head in description["settings"]["heads"]]
-    proposals = [p for path in sorted((folder / "rounds").glob("*.json")) for p in json.loads(path.read_text())["proposals"]]
-    usable = [p for p in proposals if p["program"] is not None]
-    programs = [parse(p["program"]) for p in usable]
-    problems = (workspace.problem(str(folder), split) for split in ("select", "test"))
-    select, test = (problem.mean(score(programs, problem, rows)) for problem in problems)
-    best = select.argmax(0)
-    everyone = float(np.mean([test[p, h] for h, p in enumerate(best)]))
-    own = []
-    for h, row_ in enumerate(rows):
-        mine = [i for i, p in enumerate(usable) if p["head"] == list(divmod(row_, per_layer))]
-        if mine:
-            own.append(test[max(mine, key=lambda i: select[i, h]), h])
-    return (
-        f"| answers, raw, best of {len(programs)} | {len(programs) * len(rows):,} | {everyone:.3f} | | | | |\n"
-        f"| answers, raw, each head's own | {len(own):,} | {np.mean(own):.3f} ({len(own)} heads) | | | | |"
-    )
+    per_layer = RunFolder(folder).description()["model"]["heads"]
+    problem = workspace.problem(str(folder), "test")
+    found, sizes = [], []
+    for h in outcome["heads"]:
+        able = [f for f in h["front"] if f["size"] <= most]
+        if not able:
+            raise SystemExit(f"L{h['layer']}H{h['head']} has no program of at most {most} tokens")
+        best = max(able, key=lambda f: f["select"])
+        found.append(float(problem.mean(score([parse(best["program"])], problem, [h["layer"] * per_layer + h["head"]])[0, 0])))
+        sizes.append(best["size"])
+    return sum(found) / len(found), sum(sizes) / len(sizes)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The tables of the method's paper with our columns beside them, from finished runs.
 
-    python bench/paper.py [NAME=]RUN… [--tasks FILE|NAME…] [--questions 300] [--write docs/paper.md]
+    python bench/paper.py [NAME=]RUN… [--refit 3] [--tasks FILE|NAME…] [--questions 300] [--write docs/paper.md]
 
 Mean IoU on test texts, increase of perplexity at 10, 25, 40, 50 and 100% of heads, accuracy at 0, 25, 50 and 100%. What was
 measured before is read from the run folders, so that a second call takes seconds. --write puts the tables between the page's marks.
@@ -45,25 +45,28 @@ ACCURACY = {  # of Llama-3.2-3B at TASK_SHARES
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="[NAME=]RUN")
+    parser.add_argument(
+        "--refit", type=int, metavar="PASSES", help="also with constants fitted in the model (headscript replace --refit)"
+    )
     parser.add_argument("--tasks", nargs="+", default=[], metavar="NAME|FILE", help="asked of runs whose model predicts tokens")
     parser.add_argument("--questions", type=int, default=300)
     parser.add_argument("--write", type=Path, metavar="PAGE")
     args = parser.parse_args()
     named = [given.split("=", 1) if "=" in given else (Path(given).name, given) for given in args.runs]
-    found = {name: figures(path, args.tasks, args.questions) for name, path in named}
+    found = {name: figures(path, args.tasks, args.questions, args.refit) for name, path in named}
     text = "\n\n".join((iou_table(found), perplexity_table(found), *accuracy_tables(found)))
     print(text)
     if args.write:
         args.write.write_text(put(args.write.read_text(encoding="utf-8"), text), encoding="utf-8")
 
 
-def figures(path: str, tasks: Sequence[str], questions: int) -> dict[str, Any]:
+def figures(path: str, tasks: Sequence[str], questions: int, passes: int | None = None) -> dict[str, Any]:
     """The run's outcome, and what replacing its heads costs: the document of `headscript replace`, None for hidden states alone."""
     session = open_run(path)
     parser = argparse.ArgumentParser()
     replace.arguments(parser)
     shares = ",".join(str(share) for share in (0.25, *(s for s in {*SHARES, *TASK_SHARES} if s != 0.25)))
-    args = parser.parse_args([path, "--fraction", shares])
+    args = parser.parse_args([path, "--fraction", shares, *(["--refit", str(passes)] if passes else [])])
     measured = replace.measured(args, session, load_tasks(tasks, questions))
     return {"outcome": outcome_of(session), "replaced": None if measured["perplexity"] is None else measured}
 
@@ -91,6 +94,9 @@ def perplexity_table(found: Mapping[str, Mapping[str, Any]]) -> str:
         if figures["replaced"] is not None:
             points = {point["fraction"]: point for point in figures["replaced"]["curve"]}
             rows.append((name, *(percent(points[share]["increase_percent"]) for share in SHARES)))
+            if all("second_round" in points[share] for share in SHARES):
+                again = (points[share]["second_round"]["increase_percent"] for share in SHARES)
+                rows.append((f"{name}, constants fitted in the model", *map(percent, again)))
             for domain in points[SHARES[0]].get("domains", {}):
                 shown = (percent(points[share]["domains"][domain]["increase_percent"]) for share in SHARES)
                 rows.append((f"{name}: {domain}", *shown))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from harness import output
+from search.consult import WITHIN
 from search.folder import RunFolder
 from search.rounds import UNITS_A_ROUND, brought_nothing, rounds
 
 HEADER = ("head", "round", "model", "program", "what became of it")
+_BEFORE = ("import ", "from ", "#", "concept ")  # lines that say nothing of the program itself
 FIRST = 44  # characters of a program that are shown
 
 
@@ -19,6 +22,7 @@ def rows(folder: RunFolder, head: str | None = None) -> Iterator[tuple[str, ...]
         for p in record["proposals"] if head is None else ():
             if p["head"][0] < 0:  # of the conversation about the whole model
                 yield "model", str(number + 1), p["model"], _first_line(p["source"]), f"{p['status']}: {brought_nothing(p)}"
+        known = dict(record.get("known", ()))
         for row in record["heads"]:
             place = list(divmod(row, per_layer))
             name = "L{}H{}".format(*place)
@@ -29,8 +33,7 @@ def rows(folder: RunFolder, head: str | None = None) -> Iterator[tuple[str, ...]
                 if p["head"] == place:
                     again = " (corrected)" if p["corrected"] else ""
                     what = brought_nothing(p)
-                    merit = f"tried: merit {p['merit']:.3f}; {fate}" if p.get("merit") is not None else fate
-                    shown = merit if what is None else f"{p['status']}: {what}"
+                    shown = _tried(p, known.get(row), fate) if what is None else f"{p['status']}: {what}"
                     yield name, str(number + 1), p["model"] + again, _first_line(p["source"]), shown
             for e in record.get("endings", ()):
                 if e["head"] == place:
@@ -38,6 +41,17 @@ def rows(folder: RunFolder, head: str | None = None) -> Iterator[tuple[str, ...]
             for f in record.get("failures", ()):
                 if f["head"] == place:
                     yield name, str(number + 1), "", "", f"the call failed: {f['message']}"
+
+
+def _tried(proposal: Mapping[str, Any], known: float | None, fate: str) -> str:
+    """What a program that was tried came to. known: the merit of the best program that the search had."""
+    merit = proposal.get("merit")
+    if merit is None:
+        return fate
+    if known is None:
+        return f"tried: merit {merit:.3f}; {fate}"
+    said = f"tried: merit {merit:.3f}, {merit - known:+.3f} to the best known before"
+    return f"{said}: too far to go on with" if merit <= known - WITHIN else f"{said}; {fate}"
 
 
 def _fate(folder: RunFolder, unit: str) -> str:
@@ -49,7 +63,7 @@ def _fate(folder: RunFolder, unit: str) -> str:
 
 
 def _first_line(source: str) -> str:
-    lines = [line.strip() for line in source.split("\n") if line.strip() and not line.strip().startswith(("import ", "from ", "#"))]
+    lines = [line.strip() for line in source.split("\n") if line.strip() and not line.strip().startswith(_BEFORE)]
     return output.cut(lines[0], FIRST) if lines else ""
 
 

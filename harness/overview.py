@@ -118,6 +118,7 @@ def head_page(session: Session, outcome: dict[str, Any], record: dict[str, Any],
         f"{title}, by {record['proposer']}\n{_prose(record['headline'], width)}",
         _program(record["program"], width),
         _english(record, width),
+        *_written(session, record, width),
         _scores(outcome, record, width),
         _front(outcome, record, width),
         _maps(session, record, maps.style_of(stream)),
@@ -131,6 +132,16 @@ def _english(record: Mapping[str, Any], width: int | None) -> str:
         start = f"{i:>2}. {_gain(adds)}  "
         lines += wrap(sentence, _columns(width), initial_indent=start, subsequent_indent=" " * len(start))
     return "\n".join(lines)
+
+
+def _written(session: Session, record: Mapping[str, Any], width: int | None) -> list[str]:
+    """What a language model brought to the program, where one was asked about the head."""
+    from harness.provenance import lines, provenance
+
+    found = provenance(session.folder, record)
+    if found is None:
+        return []
+    return ["\n".join("\n".join(wrap(line, _columns(width), subsequent_indent="      ")) for line in lines(found))]
 
 
 def _scores(outcome: Mapping[str, Any], record: Mapping[str, Any], width: int | None) -> str:

@@ -2,12 +2,14 @@
 
 Programs are found head by head, each beside the original others. Once many are in place the model sees other inputs, and what one
 head does wrong another can make up for. So the constants of all of them are moved together, down the gradient of the divergence
-(KL) from the original model's output, in a few passes over the `fit` texts. Rules stay as they are.
+(KL) from the original model's output, in a few passes over the `fit` texts, as far as that helps on `select`.
+Rules stay as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +21,55 @@ from harness.patterns import Memo
 from harness.replace import Head, replace_heads
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+
+    from search.gradient import Tape
+    from search.tunable import Tunable
 
 RATE = 0.08  # the first step of a constant's logarithm, by Adam
 TOGETHER = 8  # passages of a batch
 ORIGINALS = 2**30  # bytes of the original model's output that are kept from pass to pass
 
 
+@dataclass
+class Ground:
+    """A sample in batches in which kinds of text take turns, and programs on its texts."""
+
+    model: Any
+    sample: Sample
+    batches: list[Batch]
+    share: dict[int, float]  # of each text, what a token read counts
+    tuned: list[dict[Head, Tunable]]
+    fixed: list[dict[Head, Any]]  # patterns (B, N, N) of programs whose constants have no gradient, or that have none
+    originals: Memo
+
+    def divergence(self, place: int, patterns: Mapping[Head, Any]) -> torch.Tensor:
+        """What the batch of this number adds to the mean divergence from the original (nats per token)."""
+        import torch
+
+        batch = self.batches[place]
+        weights = torch.tensor([self.share[owner] for owner in batch.reads[:, 0].tolist()], device=self.model.device)
+        original = self.originals.get(place, partial(_original, self.model, self.sample, batch))
+        with half_precision(self.model), replace_heads(self.model, {**self.fixed[place], **patterns}):
+            present = outputs(self.model, self.sample.readout, batch, None)
+        return divergence(self.sample.readout, original, present, weights.to(present))
+
+    def mean(self, numbers: Mapping[Head, np.ndarray]) -> float:
+        """The mean divergence (nats per token) with these constants."""
+        import torch
+
+        with torch.no_grad():
+            return sum(
+                self.divergence(place, {h: partial(_pattern, own[h], n) for h, n in numbers.items()}).item()
+                for place, own in enumerate(self.tuned)
+            )
+
+
 def refit(
     model: Any,
     fit: Sample,
+    select: Sample,
     programs: Mapping[Head, Program],
     causal: bool,
     windows: Sequence[int | None],
@@ -36,62 +77,45 @@ def refit(
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[dict[Head, Program], list[float]]:
-    """The programs with refitted constants, and of each pass the mean divergence from the original (nats per token).
+    """The programs with refitted constants, and the mean divergence from the original on `select`: before, and after each pass.
 
-    All of `programs` are in place. windows: of each layer, how far a head may look back, or None. What reads the weights so far
-    stays as it is. Passes are in half the precision where the processor multiplies that faster.
+    In nats per token. The constants are those of the pass that is best there, or as they were. All of `programs` are in place.
+    windows: of each layer, how far a head may look back, or None. What reads the weights so far stays as it is. Passes are in half
+    the precision where the processor multiplies that faster.
     """
     import numpy as np
     import torch
 
     from search.tunable import Constants
 
-    share = token_weights(fit, fit.texts)
-    batches = mixed(fit, share, seed)
-    grounds = [Grounds(batch.texts, causal) for batch in batches]
-    tuned = [{head: _tunable(program, ground, windows[head[0]]) for head, program in programs.items()} for ground in grounds]
-    moving = {head: Constants(p, tuned[0][head].steps) for head, p in programs.items() if tuned[0][head] is not None}
-    memo, random = Memo(ORIGINALS), np.random.default_rng(seed)
-    found, step, total = [], 0, passes * len(batches)
+    ground, judge = (_ground(model, sample, programs, causal, windows, seed) for sample in (fit, select))
+    moving = {head: Constants(programs[head], own.steps) for head, own in ground.tuned[0].items()}
+    random, step, total = np.random.default_rng(seed), 0, passes * len(ground.batches)
+    found, losses = dict(programs), [judge.mean({head: own.numbers for head, own in moving.items()})]
     for _ in range(passes):
-        loss_of_pass = 0.0
-        for place in random.permutation(len(batches)).tolist():
-            batch, ground = batches[place], grounds[place]
-            weights = torch.tensor([share[owner] for owner in batch.reads[:, 0].tolist()], device=model.device)
-            original = memo.get(place, partial(_original, model, fit, batch))
+        for place in random.permutation(len(ground.batches)).tolist():
+            tuned = ground.tuned[place]
+            tapes: dict[Head, Tape] = {}
             leaves: dict[Head, torch.Tensor] = {}
-            tapes: dict[Head, Any] = {}
 
-            def make(head: Head, place: int = place, leaves=leaves, tapes=tapes) -> torch.Tensor:  # type: ignore[no-untyped-def]
-                own = tuned[place][head]
-                tapes[head] = own.pattern(moving[head].numbers)
-                leaves[head] = (
-                    torch.from_numpy(own.cells.pad(own.cells.filled(tapes[head].pattern))).to(model.device).requires_grad_()
-                )
+            def made(head: Head, tuned: Any = tuned, tapes: Any = tapes, leaves: Any = leaves) -> torch.Tensor:
+                tapes[head] = tuned[head].pattern(moving[head].numbers)
+                leaves[head] = _padded(tuned[head], tapes[head]).requires_grad_()
                 return leaves[head]
 
-            patterns = {
-                head: partial(make, head) if head in moving else _fixed(p, ground, windows[head[0]]) for head, p in programs.items()
-            }
             with torch.enable_grad(), frozen(model):
-                with half_precision(model), replace_heads(model, patterns):
-                    present = outputs(model, fit.readout, batch, None)
-                loss = divergence(fit.readout, original, present, weights.to(present))
+                loss = ground.divergence(place, {head: partial(made, head) for head in moving})
                 slopes = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-            loss_of_pass += loss.item()
-            rate = RATE * (1 - 0.9 * step / total)
-            for (head, _), slope in zip(leaves.items(), slopes, strict=True):
+            for head, slope in zip(leaves, slopes, strict=True):
                 if slope is not None:
-                    own = tuned[place][head]
-                    moving[head].move(own.slope(tapes[head], own.cells.pack(slope.float().cpu().numpy())), rate)
+                    by_constant = tuned[head].slope(tapes[head], tuned[head].cells.pack(slope.float().cpu().numpy()))
+                    moving[head].move(by_constant, RATE * (1 - 0.9 * step / total))
             step += 1
             progress(step, total)
-        found.append(loss_of_pass)
-    return {head: moving[head].fitted() if head in moving else p for head, p in programs.items()}, found
-
-
-def _original(model: Any, fit: Sample, batch: Batch) -> torch.Tensor:
-    return original_output(model, fit.readout, batch).half()
+        losses.append(judge.mean({head: own.numbers for head, own in moving.items()}))
+        if losses[-1] == min(losses):
+            found = {**programs, **{head: own.fitted() for head, own in moving.items()}}
+    return found, losses
 
 
 def steps(fit: Sample, passes: int) -> int:
@@ -113,21 +137,47 @@ def mixed(sample: Sample, share: Mapping[int, float], seed: int) -> list[Batch]:
     return [Batch(tuple(ordered[i : i + TOGETHER])) for i in range(0, len(ordered), TOGETHER)]
 
 
-def _tunable(program: Program, ground: Grounds, window: int | None):  # type: ignore[no-untyped-def]
-    """The program on the texts of a batch, None where its constants have no gradient or there are none."""
+def _ground(
+    model: Any, sample: Sample, programs: Mapping[Head, Program], causal: bool, windows: Sequence[int | None], seed: int
+) -> Ground:
+    import torch
+
+    from dsl import evaluate
+
+    share = token_weights(sample, sample.texts)
+    batches = mixed(sample, share, seed)
+    tuned: list[dict[Head, Tunable]] = []
+    fixed: list[dict[Head, Any]] = []
+    for batch in batches:
+        texts = Grounds(batch.texts, causal)
+        found = {head: _tunable(p, texts, windows[head[0]]) for head, p in programs.items()}
+        tuned.append({head: own for head, own in found.items() if own is not None})
+        rest = {head: p for head, p in programs.items() if found[head] is None}
+        fixed.append({head: torch.from_numpy(evaluate(p, texts.batch(windows[head[0]]))) for head, p in rest.items()})
+    return Ground(model, sample, batches, share, tuned, fixed, Memo(ORIGINALS))
+
+
+def _tunable(program: Program, texts: Grounds, window: int | None) -> Tunable | None:
     from search.gradient import ReadsWeights
     from search.tunable import Tunable
 
     try:
-        found = Tunable(program, ground.packed(window))
+        found = Tunable(program, texts.packed(window))
     except ReadsWeights:
         return None
     return found if found.count else None
 
 
-def _fixed(program: Program, ground: Grounds, window: int | None) -> torch.Tensor:
+def _pattern(tunable: Tunable, numbers: np.ndarray) -> torch.Tensor:
+    return _padded(tunable, tunable.pattern(numbers))
+
+
+def _padded(tunable: Tunable, tape: Tape) -> torch.Tensor:
+    """(B, N, N): the pattern as it acts in the model."""
     import torch
 
-    from dsl import evaluate
+    return torch.from_numpy(tunable.cells.pad(tunable.cells.filled(tape.pattern)))
 
-    return torch.from_numpy(evaluate(program, ground.batch(window)))
+
+def _original(model: Any, sample: Sample, batch: Batch) -> torch.Tensor:
+    return original_output(model, sample.readout, batch).half()

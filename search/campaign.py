@@ -138,7 +138,7 @@ class Campaign:
     def _consult(self, proposer: LLMProposer) -> None:
         """The rounds of the language models, and the work on what they propose."""
         known: Known = {}
-        for unit in self._units("known", "heads"):
+        for unit in [*self._units("known", "heads"), *self._earlier("refine")]:
             best = known.setdefault(unit["heads"][0], [])
             best += [(c["fit"], c["program"]) for c in unit["candidates"]]
             best.sort(key=lambda c: (-c[0], c[1]))
@@ -202,12 +202,18 @@ class Campaign:
         """The results of all finished units of these phases that proposed a program, in order."""
         return [unit for phase in phases for unit in finish.results(self.folder, phase) if unit["candidates"]]
 
+    def _earlier(self, phase: str) -> list[dict[str, Any]]:
+        """The same of the rounds before this one."""
+        return [unit for unit in finish.results(self.folder, phase, 0) if unit["candidates"]]
+
     def _starts(self, *phases: str) -> dict[int, list[units.Start]]:
         """For each head what the search goes on from: the best program of each of these phases."""
         starts: dict[int, list[units.Start]] = {}
         for phase in phases:
             for head, program, root in units.best_of(self._units(phase), self.plan.parsimony, 1 + (phase == "known")):
                 starts.setdefault(head, []).append((program, root))
+        for head, program, root in units.best_of(self._earlier("refine"), self.plan.parsimony, 1):
+            starts.setdefault(head, []).append((program, root))
         return starts
 
     def _programs_of_others(self, *phases: str) -> str:

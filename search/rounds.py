@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from search.continuation import LATER
 from search.folder import RunFolder
+from search.llm.named import conditions
 
 UNITS_A_ROUND = 1_000_000  # numbers of the units of one round: round x this + row of the head
 
@@ -19,6 +20,20 @@ def rounds(folder: RunFolder) -> Iterator[dict[str, Any]]:
     while folder.has(f"rounds/{number}.json"):
         yield folder.read(f"rounds/{number}.json")
         number += 1
+
+
+def learned(folder: RunFolder) -> dict[str, str]:
+    """The concepts that language models defined in a run: name, definition."""
+    states = [record["state"] for record in rounds(folder)]
+    return dict(states[-1].get("concepts", {})) if states else {}
+
+
+def named(folder: RunFolder, heads: Sequence[int]) -> list[str]:
+    """Conditions, with {} for a position, that programs proposed in vain for these heads name."""
+    per_layer = folder.description()["model"]["heads"]
+    places = [list(divmod(h, per_layer)) for h in heads]
+    said = (p for record in rounds(folder) for p in record["proposals"] if p["head"] in places and p["program"] is None)
+    return list(dict.fromkeys(c for p in said for c in conditions(p["source"])))
 
 
 def forget_failed(folder: RunFolder) -> int:

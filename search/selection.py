@@ -30,6 +30,14 @@ def within(program: Program, max_rules: int, max_size: int | None = None, max_se
     return max_set is None or all(len(node.values) <= max_set for node in walk(program) if isinstance(node, Member))
 
 
+def shorter(written: Program) -> Program:
+    """The canonical form, or the program as it was written where that is shorter: constants in steps may become blocks."""
+    from dsl import simplify
+
+    canonical = simplify(written)
+    return written if size_of(written) < size_of(canonical) else canonical
+
+
 def front(iou: np.ndarray, size: np.ndarray) -> list[int]:
     """Indices of the programs that no shorter one matches, shortest first; iou (P,), size (P,)."""
     import numpy as np

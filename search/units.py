@@ -145,7 +145,7 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
     from search.forms.course import begin, grown, nearest
     from search.forms.places import settled
 
-    growth = _growth(path, plan, [head], share=1 - EARLY, long=True)
+    growth = _growth(path, plan, [head], share=1 - EARLY, long=True, told=True)
     if growth.budget < BEGINNING:
         return _nothing([head])
     own = [settled(growth, shape) for shape in _read(growth, starts)]
@@ -162,7 +162,7 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
     """One program for a group of heads, grown for all of them together from those that serve it best."""
     from search.forms.course import begin, grown
 
-    growth = _growth(path, plan, heads)
+    growth = _growth(path, plan, heads, told=True)
     if growth.budget < BEGINNING:
         return _nothing(heads)
     shapes = _read(growth, starts)
@@ -189,7 +189,10 @@ def _concepts_of(programs: Iterable[str]) -> list[tuple[str, ...]]:
     return sorted({names for text in programs for names in made(parse(text))})
 
 
-def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float = 1.0, long: bool = False) -> Growth:
+def _growth(
+    path: str, plan: dict[str, Any], heads: Sequence[int], share: float = 1.0, long: bool = False, told: bool = False
+) -> Growth:
+    """told: after language models were asked, whose words may be used."""
     from search.forms import workplace
     from search.forms.growth import Effort, Growth
 
@@ -204,7 +207,7 @@ def _growth(path: str, plan: dict[str, Any], heads: Sequence[int], share: float 
     )
     sets = workplace.token_sets(path, plan["max_set"]) if long or alone else None
     settled = workplace.concepts(path)
-    words = workplace.candidates(path) if settled is None else workplace.with_concepts(path, settled)
+    words = workplace.informed(path, tuple(heads), settled) if told else workplace.with_concepts(path, settled)
     return Growth(words, list(heads), effort, share * plan["evaluations"] / max(1, len(plan["heads"])), settled, sets)
 
 
@@ -301,10 +304,9 @@ def collected(
     """The unit's result: canonical forms within the plan's limits, each text and each behaviour once, the best on `fit` first."""
     import numpy as np
 
-    from dsl import simplify
     from search.scoring import score as iou
     from search.scoring import signature
-    from search.selection import within
+    from search.selection import shorter, within
 
     problem = workspace.problem(path, "fit")
     counts = {"made": same_text, "same_text": same_text, "same_behaviour": 0, "scored": scored}
@@ -312,7 +314,7 @@ def collected(
     behaviours: set[bytes] = set()
     for proposer, root, program in found:
         counts["made"] += 1
-        canonical = simplify(program)
+        canonical = shorter(program)
         if str(canonical) in texts:
             counts["same_text"] += 1
             continue

@@ -81,7 +81,9 @@ def chosen_by_effect(
     return _kept(session, "effect", [sorted(offered.items()), seed], find)
 
 
-def second_round(session: Session, programs: Mapping[Head, str], fit: Sample, passes: int, seed: int) -> SecondRound:
+def second_round(
+    session: Session, programs: Mapping[Head, str], fit: Sample, select: Sample, passes: int, seed: int
+) -> SecondRound:
     """Programs with constants fitted in the model with all of the given heads replaced; what is found is kept in the run folder."""
     from dsl import parse
     from harness.curve import SecondRound, label
@@ -94,10 +96,10 @@ def second_round(session: Session, programs: Mapping[Head, str], fit: Sample, pa
             causal, windows = _shape(session)
             parsed = {head: parse(program) for head, program in chosen.items()}
             model = session.target.model
-            found, losses = refit(model, fit, parsed, causal, windows, passes, seed, progress=lambda done, total: step())
+            found, losses = refit(model, fit, select, parsed, causal, windows, passes, seed, progress=lambda done, total: step())
             return {"passes": passes, "programs": {label(head): str(p) for head, p in found.items()}, "losses": losses}
 
-        found = _kept(session, "round", [sorted(chosen.items()), passes, seed], find)
+        found = _kept(session, "second-round", [sorted(chosen.items()), passes, seed], find)
         return sources_of(session, {head: found["programs"][label(head)] for head in chosen}), found
 
     return SecondRound(passes, steps(fit, passes), refitted)

@@ -185,7 +185,7 @@ def measured(args: Namespace, session: Session, questions: Mapping[str, Sequence
             control={name: [drawn[name] for drawn in draws] for name in (CONTROLS if draws else ())},
             tasks=tasks,
             reader=Trigram(text.ids for text in session.texts("fit")),
-            second=second_round(session, texts, fit, args.refit, args.seed) if args.refit else None,
+            second=second_round(session, texts, fit, select, args.refit, args.seed) if args.refit else None,
             seed=args.seed,
         )
     if args.losses:

@@ -239,8 +239,10 @@ def _dry_run(args: Namespace, session: Session, opened: Opened, rows: tuple[int,
     simple = baselines(session.folder, rows)
     tasks = [task(session.folder, row, 0, simple[row], {}) for row in rows]
     if opened.settings.rounds:  # no tool is used: nothing is translated
-        idle = LiftRecord("refused", reason="nobody is asked")
-        tasks = [seated(session.folder, row, t, simple[row], {}, lambda _: idle, {}) for row, t in zip(rows, tasks, strict=True)]
+        idle, tables = LiftRecord("refused", reason="nobody is asked"), dict[str, Any]()
+        tasks = [
+            seated(session.folder, row, t, simple[row], {}, lambda _: idle, {}, tables) for row, t in zip(rows, tasks, strict=True)
+        ]
     found = dry_run(opened, tasks)
     if args.json:
         output.document(asdict(found))

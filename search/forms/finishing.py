@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsl import simplify, size
 from dsl.nodes import Program
 from search.forms.board import Board
 from search.forms.fitting import fitted, score
 from search.forms.growth import Found
 from search.forms.shapes import Shape, plain, program
+from search.selection import shorter
 
 DIGITS_MAY_COST = 0.0004  # of IoU, for all constants together
 STEPS = 16  # gradient steps on the larger board
@@ -54,13 +54,7 @@ def finish(board: Board, shape: Shape, targets: np.ndarray) -> Finished:
                 kept = trial
                 break
     shape = rounded(shape, kept)
-    return Finished(_shorter(program(shape, 6)), shape, score(board, shape, targets))
-
-
-def _shorter(written: Program) -> Program:
-    """The canonical form, or the program as it was written where that is shorter: constants in steps may become blocks."""
-    canonical = simplify(written)
-    return written if size(written) < size(canonical) else canonical
+    return Finished(shorter(program(shape, 6)), shape, score(board, shape, targets))
 
 
 def anchored(shape: Shape) -> Shape:

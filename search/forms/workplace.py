@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from dsl import parse_expression
 from dsl.concepts import Concepts
 from search import workspace
 from search.folder import CONCEPTS, RunFolder
@@ -13,7 +14,9 @@ from search.forms.candidates import Candidates
 from search.forms.token_sets import SIZES, TokenSets
 from search.forms.unions import Names, any_of
 from search.forms.vocabulary import Vocabulary, vocabulary
+from search.llm.tools.concepts import at_hand
 from search.problem import Problem
+from search.rounds import learned, named
 
 SMALL = 90_000  # cells on which moves are chosen
 WHOLE = 360_000  # cells on which the constants of what is handed on are fitted
@@ -45,10 +48,26 @@ def concepts(path: str) -> tuple[Names, ...] | None:
 
 
 @lru_cache(maxsize=2)
-def with_concepts(path: str, made: tuple[Names, ...]) -> Candidates:
+def with_concepts(path: str, made: tuple[Names, ...] | None) -> Candidates:
     """The guards of a run, the concepts that the search has made among them."""
+    if not made:
+        return candidates(path)
     query, key = ([any_of(names, place) for names in made] for place in "qk")
     return candidates(path).extended(query, key)
+
+
+@lru_cache(maxsize=2)
+def informed(path: str, heads: tuple[int, ...], made: tuple[Names, ...] | None) -> Candidates:
+    """The same with what language models have said: concepts they defined, and lists of tokens that they named for these heads."""
+    folder = RunFolder(Path(path))
+    known = at_hand(folder.concepts(), learned(folder))
+    sides = [f"{c.name}({{}})" for c in known.values() if len(c.params) == 1] + named(folder, heads)
+    if not sides:
+        return with_concepts(path, made)
+    query, key = ([parse_expression(t.replace("{}", side), known) for t in sides] for side in "qk")
+    found = with_concepts(path, made).extended(query, key)
+    workspace.problem(path, "fit").batch.forget()
+    return found
 
 
 @lru_cache(maxsize=2)

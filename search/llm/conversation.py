@@ -6,12 +6,13 @@ byte.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from search.llm.ask import Draft, Outcome
-from search.llm.backend import KINDS, Answer, Messages
-from search.llm.protocol import calls, results, said, tools_of
+from search.llm.backend import KINDS, Answer, BackendError, Messages
+from search.llm.protocol import NATIVE, calls, results, said, tools_of
 from search.llm.tools.desk import Desk
 from search.llm.tools.table import TOOLS, Tool, run
 
@@ -33,10 +34,17 @@ class Conversation:
     ended: str = ""
 
 
+class ToolsRefused(Exception):
+    """The server takes no native tool calls; nothing of the conversations has been answered yet."""
+
+
 def converse(
     begun: Sequence[Conversation], rounds: int, protocol: str, ask: Ask, tools: Mapping[str, Tool] = TOOLS
 ) -> list[Conversation]:
-    """The conversations at their end, in their order. All of them go on side by side, one round after the other."""
+    """The conversations at their end, in their order. All of them go on side by side, one round after the other.
+
+    Raises ToolsRefused where the very first native request is not accepted for its tools.
+    """
     states = list(begun)
     defined = tools_of(protocol, tools)
     for number in range(rounds):
@@ -44,9 +52,17 @@ def converse(
         drafts = [Draft(states[i].messages, states[i].head, states[i].sample, "explain", states[i].model, defined) for i in open_]
         if not drafts:
             break
-        for i, outcome in zip(open_, ask(drafts), strict=True):
+        first = ask(drafts[:1]) if number == 0 and protocol == NATIVE else ()
+        if first and isinstance(first[0].result, BackendError) and refuses_tools(first[0].result):
+            raise ToolsRefused
+        for i, outcome in zip(open_, [*first, *ask(drafts[len(first) :])], strict=True):
             states[i] = _after(states[i], outcome, rounds - number - 1, protocol, tools)
     return [c if c.ended else replace(c, ended="all rounds were used") for c in states]
+
+
+def refuses_tools(error: BackendError) -> bool:
+    """Whether a request failed because it came with tools: servers say so in the most different ways."""
+    return error.kind in ("request", "model") and bool(re.search(r"\b(tool|function)", str(error), re.I))
 
 
 def _after(c: Conversation, outcome: Outcome, left: int, protocol: str, tools: Mapping[str, Tool]) -> Conversation:

@@ -16,7 +16,7 @@ from search.llm.ask import Asker, Draft, Outcome
 from search.llm.backend import KINDS, Answer, Backend, BackendError, Messages, Request
 from search.llm.budget import Ledger
 from search.llm.compose import compose, correction, surveying
-from search.llm.conversation import Conversation, converse
+from search.llm.conversation import Conversation, ToolsRefused, converse
 from search.llm.envelopes import blocks
 from search.llm.evidence import HeadEvidence
 from search.llm.prompt import Template, default_template, parse_template
@@ -28,6 +28,7 @@ from search.llm.store import AnswerStore
 from search.llm.survey import SURVEY_TOOLS, Survey
 from search.llm.survey import chosen as best_templates
 from search.llm.tools.desk import Desk, Tried
+from search.llm.tools.table import TOOLS, Tool
 
 
 class Translation(Protocol):
@@ -178,9 +179,12 @@ class LLMProposer:
         self.store.put_settings(self._record)
         self._failed.clear()
         self.endings = []
-        begun = [self._begun(task, task.desk, n) for task in tasks if task.desk is not None for n in range(self.settings.samples)]
-        protocol = TEXT if self.settings.protocol == "auto" else self.settings.protocol
-        over = converse(begun, self.settings.rounds, protocol, lambda drafts: self._ask(drafts, stop))
+        over = self._talked(
+            lambda: [
+                self._begun(task, task.desk, n) for task in tasks if task.desk is not None for n in range(self.settings.samples)
+            ],
+            stop,
+        )
         proposals: list[Proposal] = []
         for c in over:
             self.answers += len(c.keys)
@@ -196,9 +200,8 @@ class LLMProposer:
         (as of the head MODEL)."""
         self.store.put_settings(self._record)
         self._failed.clear()
-        protocol = TEXT if self.settings.protocol == "auto" else self.settings.protocol
-        begun = Conversation(MODEL, desk, surveying(self.template, desk, self.settings))
-        (c,) = converse([begun], self.settings.rounds, protocol, lambda drafts: self._ask(drafts, stop), SURVEY_TOOLS)
+        begun = lambda: [Conversation(MODEL, desk, surveying(self.template, desk, self.settings))]  # noqa: E731
+        (c,) = self._talked(begun, stop, SURVEY_TOOLS)
         assert isinstance(c.desk, Survey)
         self.answers += len(c.keys)
         self.endings = [{"head": list(MODEL), "rounds": len(c.keys), "ended": c.ended}]
@@ -211,6 +214,25 @@ class LLMProposer:
             )
         self._count(proposals)
         return proposals
+
+    def _talked(
+        self, begin: Callable[[], list[Conversation]], stop: Callable[[], bool], tools: Mapping[str, Tool] = TOOLS
+    ) -> list[Conversation]:
+        """Conversations at their end: natively, or in plain text where that is set or the server takes no tools."""
+        protocol = TEXT if self.settings.protocol == "auto" else self.settings.protocol
+        try:
+            return converse(begin(), self.settings.rounds, protocol, lambda drafts: self._ask(drafts, stop), tools)
+        except ToolsRefused:
+            self._failed.clear()  # it was no failure: asked otherwise it is answered
+            self.say("the server takes no tool calls: they go in plain text")
+            self._in_text()
+            return converse(begin(), self.settings.rounds, TEXT, lambda drafts: self._ask(drafts, stop), tools)
+
+    def _in_text(self) -> None:
+        """All that follows is said in plain text, and a replay of it too."""
+        self.settings = replace(self.settings, protocol=TEXT)
+        self._record["protocol"] = TEXT
+        self.store.put_settings(self._record)
 
     def _count(self, proposals: Sequence[Proposal]) -> None:
         for p in proposals:
@@ -253,6 +275,7 @@ class LLMProposer:
             "answers": self.answers,
             "served": sorted(self.served),
             "concepts": self.concepts,
+            "protocol": self.settings.protocol,
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -261,6 +284,8 @@ class LLMProposer:
         self.asker.restore(state["asker"])
         self.statuses = {name: Counter(counts) for name, counts in state["statuses"].items()}
         self.concepts = dict(state.get("concepts", {}))
+        if state.get("protocol") == TEXT != self.settings.protocol:
+            self._in_text()
         self.answers, self.served = state["answers"], {(layer, head) for layer, head in state["served"]}
 
     def summary(self) -> dict[str, Any]:

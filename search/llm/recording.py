@@ -58,14 +58,16 @@ class Recorded:
 
 
 def read(folder: Path) -> dict[Place, Recorded]:
-    """Everything recorded in a folder; of several at one place the youngest. Damaged files are passed over."""
+    """Everything recorded in a folder; of several at one place the youngest answer. Damaged files are passed over."""
     found: dict[Place, Recorded] = {}
     for path in sorted(folder.glob("*.json"), key=lambda p: (p.stat().st_mtime, p.name)):
         if path.name == SETTINGS:
             continue
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            found.update(_conversation(record) if "turns" in record else _single(path, record))
+            for at, recorded in (_conversation(record) if "turns" in record else _single(path, record)).items():
+                if at not in found or isinstance(recorded.outcome, Answer):
+                    found[at] = recorded
         except (OSError, ValueError, KeyError, TypeError):
             continue
     return found

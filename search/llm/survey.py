@@ -27,12 +27,15 @@ NAMED = 6  # heads of a kind that are named
 
 @dataclass(frozen=True, eq=False)
 class Survey(Desk):
-    """A desk for many heads. rows: the heads; kinds: places in `rows`, the most typical head of each first; known (H): IoU on `fit`
-    of the best program of each head before; fits: of each tried template its fitted programs and their IoU (P, H) on `fit`."""
+    """A desk for many heads. rows: the heads; kinds: places in `rows`, the most typical head of each first.
+
+    known: the best program of each head before and its merit, IoU on `fit` less what its size costs; fits: of each tried template
+    its fitted programs and their IoU (P, H) on `fit`.
+    """
 
     rows: tuple[int, ...] = ()
     kinds: tuple[tuple[int, ...], ...] = ()
-    known: np.ndarray | None = None
+    known: tuple[tuple[float, str], ...] = ()
     fits: tuple[tuple[tuple[Program, ...], np.ndarray], ...] = ()
     begun: dict[str, Survey] = field(default_factory=dict)  # desks of single heads, which keep what they have read
 
@@ -71,12 +74,16 @@ def _shares(desk: Survey, row: int) -> dict[str, float]:
 
 
 def overview(desk: Survey) -> str:
-    """One line for each kind: its heads, where its most typical head looks, the best IoU known."""
+    """For each kind its heads, where its most typical head looks, the best program known of it."""
     lines = []
     for n, places in enumerate(desk.kinds):
         shown = ", ".join(f"{name} {share(v)}" for name, v in _shares(desk, desk.rows[places[0]]).items() if v >= 0.05)
-        best = "" if desk.known is None else f"; best so far {share(float(desk.known[list(places)].mean()))} on average"
-        lines.append(f"kind {n}, {len(places)} heads ({desk.names(places)}): {shown}{best}")
+        heads = f"{len(places)} head{'s' * (len(places) > 1)}"
+        lines.append(f"kind {n}, {heads} ({desk.names(places)}): {shown}")
+        if desk.known:
+            mean = sum(desk.known[p][0] for p in places) / len(places)
+            program = "; ".join(line.strip() for line in desk.known[places[0]][1].strip().split("\n"))
+            lines.append(f"  best so far: merit {number(mean)} on average; of the typical head: {program}")
     return "\n".join(lines)
 
 
@@ -86,7 +93,7 @@ def kind(desk: Survey, arguments: Arguments) -> tuple[Survey, str]:
     if not 0 <= n < len(desk.kinds):
         raise BadArgument(f"there are kinds 0 to {len(desk.kinds) - 1}")
     row = desk.rows[desk.kinds[n][0]]
-    one = desk.begun.setdefault(str(row), replace(desk, row=row, tried=(), start=None, cache={}, begun={}))
+    one = desk.begun.setdefault(str(row), replace(desk, row=row, tried=(), cache={}, begun={}))
     return desk, f"Kind {n}, of which L{row // desk.per_layer}H{row % desk.per_layer} is typical.\n{queries(one, {})}"
 
 
@@ -94,7 +101,7 @@ def templates(desk: Survey, arguments: Arguments) -> tuple[Survey, str]:
     """Fits templates to the kinds and scores them on all heads."""
     parts = []
     for candidate in candidates(desk, arguments)[:MOST]:
-        place = len(desk.tried) + 1
+        place = desk.next_number
         one, program, problem = read_candidate(desk, place, candidate)
         if program is None:
             desk = replace(desk, tried=(*desk.tried, one))
@@ -108,44 +115,51 @@ def templates(desk: Survey, arguments: Arguments) -> tuple[Survey, str]:
 def _fitted(desk: Survey, one: Tried, program: Program) -> tuple[Survey, str]:
     import numpy as np
 
-    from dsl import simplify, size
+    from dsl import size
     from search.fitting import fit_constants
     from search.scoring import score
+    from search.selection import shorter
 
-    fits = [simplify(fit_constants(program, desk.fit, [desk.rows[places[0]]], STEPS)) for places in desk.kinds]
+    fits = [shorter(fit_constants(program, desk.fit, [desk.rows[places[0]]], STEPS)) for places in desk.kinds]
     unique = tuple(dict.fromkeys(fits))
     iou = desk.fit.mean(score(unique, desk.fit, desk.rows))  # (P, H)
-    best = iou.max(0)
-    before = [f[1].max(0) for f in desk.fits] + ([desk.known] if desk.known is not None else [])
-    bar = np.max(before, axis=0) if before else np.zeros(len(best))
-    gained = np.flatnonzero(best > bar + 0.005)
-    one = replace(one, program=unique[0], size=size(unique[0]), fit=float(best.mean()), select=0.0, merit=0.0)
+    merits = _merits(desk, unique, iou).max(0)
+    before = [_merits(desk, *f).max(0) for f in desk.fits] + ([np.array([m for m, _ in desk.known])] if desk.known else [])
+    bar = np.max(before, axis=0) if before else np.zeros(len(merits))
+    gained = np.flatnonzero(merits > bar + 0.002)
+    one = replace(one, program=unique[0], size=size(unique[0]), fit=float(iou.max(0).mean()), select=0.0, merit=0.0)
     desk = replace(desk, tried=(*desk.tried, one), fits=(*desk.fits, (unique, iou)))
-    by_kind = ", ".join(f"{n}: {share(float(best[list(places)].mean()))}" for n, places in enumerate(desk.kinds))
-    order = sorted(gained.tolist(), key=lambda i: -float(best[i] - bar[i]))
+    by_kind = ", ".join(f"{n}: {share(float(merits[list(places)].mean()))}" for n, places in enumerate(desk.kinds))
+    order = sorted(gained.tolist(), key=lambda i: -float(merits[i] - bar[i]))
     more = (
-        f"beats what is known on {len(gained)} heads by {number(float((best - bar)[gained].mean()))}"
+        f"better than what is known on {len(gained)} heads, by {number(float((merits - bar)[gained].mean()))}"
         if len(gained)
         else "no head gains"
     )
     return desk, (
-        f"#{one.number}: size {one.size}, mean IoU over {len(best)} heads {number(float(best.mean()))}; by kind {by_kind}; {more}"
+        f"#{one.number}: size {one.size}, mean IoU over {len(merits)} heads {number(one.fit)}; merit by kind {by_kind}; {more}"
         + (f" ({desk.names(order)})" if len(gained) else "")
     )
 
 
-def chosen(desk: Survey) -> list[tuple[int, Program, float]]:
-    """For each head the fitted template of highest merit, where there is one: row, program, merit (IoU on `select`, less size)."""
+def _merits(desk: Survey, programs: Sequence[Program], iou: np.ndarray) -> np.ndarray:
+    """(P, H): IoU (P, H) less what each program's size costs."""
     import numpy as np
 
     from dsl import size
+
+    return iou - desk.parsimony * np.array([size(p) for p in programs])[:, None]
+
+
+def chosen(desk: Survey) -> list[tuple[int, Program, float]]:
+    """For each head the fitted template of highest merit, where there is one: row, program, merit (IoU on `select`, less size)."""
     from search.scoring import score
 
     programs = list(dict.fromkeys(p for fits, _ in desk.fits for p in fits))
     if not programs:
         return []
     iou = desk.select.mean(score(programs, desk.select, desk.rows))  # (P, H)
-    merit = iou - desk.parsimony * np.array([size(p) for p in programs])[:, None]
+    merit = _merits(desk, programs, iou)
     return [(row, programs[p], float(merit[p, h])) for h, (row, p) in enumerate(zip(desk.rows, merit.argmax(0), strict=True))]
 
 

@@ -71,7 +71,7 @@ def test_only_what_failed_is_sent_again_and_refresh_asks_anew(run, server):
 
 def test_a_conversation_with_tools_ends_in_the_archive(run, server, capsys):
     script = [
-        "```queries\n```\n```try\nwhen dist == 1 add 1\n```",
+        "```queries\n```\n```try\nadd 0.8 ** dist\n```",
         "```rows\nworst: 3\n```",
         "```try\nwhne k == 0 add 1\n```",
         "Done.",
@@ -79,7 +79,11 @@ def test_a_conversation_with_tools_ends_in_the_archive(run, server, capsys):
     server.script["a"] = lambda body, number: answer(script[sum(m["role"] == "assistant" for m in body["messages"])])
     code, document, _ = run("--llm-rounds", "5", "--llm-calls", "7", "--llm-protocol", "text")
     assert code == 0 and document["llm"]["programs"]["parsed"] == 2 and document["llm"]["calls"] == 7
-    assert "llm" in json.loads((run.folder / "programs.json").read_text())["proposers"]
+    units = [json.loads(p.read_text()) for p in sorted((run.folder / "units" / "llm").glob("*.json"))]
+    assert (
+        len(units) == 2 and all(c["root"] == "llm" for u in units for c in u["candidates"]) and all(u["candidates"] for u in units)
+    )
+    assert "a language model tried 1 program" in shown(capsys, "show", run.folder, "L0H0")
     said = shown(capsys, "show", run.folder, "--llm")
     assert "merit" in said and "did you mean 'when'" in said and "cut: the budget" in said and "the model was done" in said
     asked = server.count("a")

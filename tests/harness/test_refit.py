@@ -131,7 +131,7 @@ def test_a_program_that_reads_weights_stays_as_it_is(tiny):
     made = tiny("causal")
     program = parse("add 0.5\nnormalize\nwhen dist == 1 add 0.3")
     other = parse(PROGRAM)
-    found, _ = refit(made.model, sample_of(made), {(0, 0): program, (1, 1): other}, True, WINDOWS, passes=1)
+    found, _ = refit(made.model, sample_of(made), sample_of(made), {(0, 0): program, (1, 1): other}, True, WINDOWS, passes=1)
     assert found[0, 0] == program and found[1, 1] != other
 
 
@@ -140,7 +140,7 @@ def test_refitting_lowers_the_divergence_of_all_together(tiny, readout):
     made = tiny(readout)
     heads = [(0, 1), (0, 2), (1, 2), (1, 3)]
     programs = dict.fromkeys(heads, parse(PROGRAM))
-    found, losses = refit(made.model, sample_of(made), programs, causal(made), WINDOWS, passes=12)
+    found, losses = refit(made.model, sample_of(made), sample_of(made), programs, causal(made), WINDOWS, passes=12)
     assert losses[-1] < losses[0]
     assert divergence(made, found) < 0.95 * divergence(made, programs)
 
@@ -160,9 +160,25 @@ def test_the_model_s_own_constants_come_back(tiny, monkeypatch):
             return outputs(model, readout, batch, lazily(sources, batch.texts, Memo(0))).log_softmax(-1)
 
     monkeypatch.setattr("harness.refit.original_output", planted)
-    found, losses = refit(made.model, sample, {**others, (1, 2): start}, True, WINDOWS, passes=60)
+    found, losses = refit(made.model, sample, sample, {**others, (1, 2): start}, True, WINDOWS, passes=60)
     assert losses[-1] < 0.05 * losses[0]
     assert found[1, 2] == truth or np.allclose(constants(found[1, 2]), constants(truth), rtol=0.1)
+
+
+def test_what_does_not_help_elsewhere_is_not_kept(tiny, monkeypatch):
+    """On `select` texts whose original is the model with the programs as they are, every other constant is worse."""
+    made = tiny("causal")
+    programs = {(0, 1): parse(PROGRAM), (1, 2): parse(PROGRAM)}
+    fit, select = sample_of(made), make_sample(made.texts[4:], "causal")
+
+    def of_select(model, readout, batch):
+        own = {head: source(p, made) for head, p in programs.items()} if batch.texts == [made.texts[4]] else {}
+        with torch.no_grad(), half_precision(model):
+            return outputs(model, readout, batch, lazily(own, batch.texts, Memo(0))).log_softmax(-1)
+
+    monkeypatch.setattr("harness.refit.original_output", of_select)
+    found, losses = refit(made.model, fit, select, programs, True, WINDOWS, passes=2)
+    assert found == programs and losses[0] == min(losses) < 1e-3 < losses[-1]
 
 
 def test_batches_of_a_refit_mix_the_kinds_of_text(tiny):

@@ -65,7 +65,11 @@ def _described(desk: Desk, concept: Concept) -> str:
     from dsl.evaluator import value
     from dsl.nodes import K, Use
 
-    users = [f"#{t.number}" for t in desk.tried if t.program is not None and concept.name in {c.name for c in t.program.concepts}]
+    users = [
+        f"#{t.number}"
+        for t in (*desk.given, *desk.tried)
+        if t.program is not None and concept.name in {c.name for c in t.program.concepts}
+    ]
     used = f"; used by {', '.join(users)}" if users else ""
     if len(concept.params) > 1:
         return f"{concept}{used}"

@@ -28,7 +28,7 @@ class Tried:
 
     number: int
     source: str
-    form: str = "language"  # or python
+    form: str = "language"  # or python, or known: found before the conversation
     program: Program | None = None
     status: str = "parsed"  # as of a Proposal
     problem: str | None = None
@@ -62,8 +62,8 @@ class Desk:
     parsimony: float
     per_layer: int = 1
     others: Sequence[Other] = ()
+    given: tuple[Tried, ...] = ()  # programs known before the conversation, the best first
     tried: tuple[Tried, ...] = ()
-    start: Program | None = None  # the best program known before the conversation
     concepts: Mapping[str, Concept] = field(default_factory=dict)  # at hand, by name
     cache: dict[str, Any] = field(default_factory=dict)  # of what the head alone decides, for all desks of the conversation
 
@@ -73,24 +73,28 @@ class Desk:
     def with_concepts(self, concepts: Mapping[str, Concept]) -> Desk:
         return replace(self, concepts=concepts)
 
+    @property
+    def next_number(self) -> int:
+        return len(self.given) + len(self.tried) + 1
+
     @cached_property
     def best(self) -> Tried | None:
-        """The tried program of highest merit, the first of equals."""
-        able = [t for t in self.tried if t.program is not None]
+        """The program of highest merit, given or tried, the first of equals."""
+        able = [t for t in (*self.given, *self.tried) if t.program is not None]
         return max(able, key=lambda t: t.merit, default=None)
 
     def chosen(self, arguments: Arguments) -> tuple[str, Program | None]:
-        """The program to compare with: the one asked for by number, else the last tried, else the one known before."""
+        """The program to compare with: the one asked for by number, else the last tried, else the best given."""
         number = whole(arguments, "program", 0)
         if number:
-            found = next((t for t in self.tried if t.number == number and t.program is not None), None)
+            found = next((t for t in (*self.given, *self.tried) if t.number == number and t.program is not None), None)
             if found is None:
                 raise BadArgument(f"there is no program {number}")
             return f"#{number}", found.program
         last = next((t for t in reversed(self.tried) if t.program is not None), None)
         if last is not None:
             return f"#{last.number}", last.program
-        return ("the best known", self.start) if self.start is not None else ("no program yet", None)
+        return (f"#{self.given[0].number}", self.given[0].program) if self.given else ("no program yet", None)
 
     def head(self) -> np.ndarray:
         """(C) float32: the head's packed pattern on `fit`."""

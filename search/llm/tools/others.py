@@ -14,9 +14,10 @@ def others(desk: Desk, arguments: Arguments) -> str:
     """The programs of other heads that fit this one best, refitted; the heads of the most similar pattern."""
     import numpy as np
 
-    from dsl import parse, simplify, size
+    from dsl import parse, size
     from search.fitting import fit_constants
     from search.scoring import score
+    from search.selection import shorter
 
     lines = []
     if desk.others:
@@ -24,7 +25,7 @@ def others(desk: Desk, arguments: Arguments) -> str:
         means = desk.fit.mean(score(programs, desk.fit, [desk.row])[:, 0])
         lines.append("Programs of other heads that fit best, refitted to this one:")
         for i in np.argsort(-means, kind="stable")[:PROGRAMS]:
-            fitted = simplify(fit_constants(programs[i], desk.fit, [desk.row], STEPS))
+            fitted = shorter(fit_constants(programs[i], desk.fit, [desk.row], STEPS))
             iou = float(desk.fit.mean(score([fitted], desk.fit, [desk.row])[0, 0]))
             lines.append(f"of {desk.others[i].name}: IoU {number(iou)} on fit, size {size(fitted)}\n{str(fitted).strip()}")
     else:

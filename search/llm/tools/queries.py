@@ -1,4 +1,4 @@
-"""`queries`: what kinds of queries do, head beside program."""
+"""`queries`: what kinds of queries do, head beside program, and which query tokens the program gets wrong."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ CLASSES = (
 )
 OTHER = "other"
 BANDS = ("start", "itself", "1 back", "2-4 back", "farther", "ahead")
-FREQUENT = 8  # query tokens shown on their own
+FREQUENT = 8  # query tokens shown on their own, where there is no program
+APART = 9  # query tokens shown for each band, of those that the program gives too little or too much
+SEEN = 3  # times at least that such a token occurs
 KEYS = 5  # classes of keys shown for a class of queries
 LEAST = 0.01  # of all rows, below which a class is left out
 
@@ -37,21 +39,26 @@ def queries(desk: Desk, arguments: Arguments) -> str:
     kinds = np.array(_kinds(desk))
     counted = rows * (desk.fit.position > 0)  # the first query has no choice
     many = " | program" if len(sides) > 1 else ""
-    lines = [f"Weight by query, head{many} ({name}): {', '.join(BANDS)}."]
+    lost = row_sums(desk, np.abs(sides[0] - sides[1])) * counted if len(sides) > 1 else np.zeros(len(kinds))
+    title = f"Weight by query, head{many} ({name}): {', '.join(BANDS)}"
+    lines = [f"{title}; with the part of what is lost." if len(sides) > 1 else f"{title}."]
 
     def line(label: str, mask: np.ndarray) -> str:
         part = counted * mask
         shown = [" ".join(share(float(v)) for v in (part @ b) / part.sum()) for b in bands]
-        return f"{label} ({share(float(part.sum()))} of rows): {' | '.join(shown)}"
+        gone = f", {share(float((lost * mask).sum() / lost.sum()))} lost" if lost.sum() > 0 else ""
+        return f"{label} ({share(float(part.sum()))} of rows{gone}): {' | '.join(shown)}"
 
     lines.append(line("all", np.ones(len(kinds), bool)))
     present = [c for c in (*CLASSES, OTHER) if (counted * (kinds == c)).sum() >= LEAST]
     lines += [line(c, kinds == c) for c in present]
     tokens = np.array(desk.tokens, dtype=object)
-    frequency = {t: float(counted[tokens == t].sum()) for t in dict.fromkeys(desk.tokens)}
-    lines += [
-        line(quote(t), tokens == t) for t in sorted(frequency, key=lambda t: (-frequency[t], t))[:FREQUENT] if frequency[t] > 0
-    ]
+    if len(sides) > 1:
+        lines += _apart(tokens, bands[0] - bands[1], counted)
+    else:
+        frequency = {t: float(counted[tokens == t].sum()) for t in dict.fromkeys(desk.tokens)}
+        most = sorted(frequency, key=lambda t: (-frequency[t], t))[:FREQUENT]
+        lines += [line(quote(t), tokens == t) for t in most if frequency[t] > 0]
     lines.append(f"From query class to key class, start and itself left out, head{many}; the largest:")
     apart = desk.fit.q != desk.fit.k
     for c in present:
@@ -64,6 +71,28 @@ def queries(desk: Desk, arguments: Arguments) -> str:
         shown = [f"{k} {'|'.join(share(side[k]) for side in to)}" for k in largest if max(side[k] for side in to) >= 0.02]
         lines.append(f"{c}: {', '.join(shown)}")
     return "\n".join(lines)
+
+
+def _apart(tokens: np.ndarray, difference: np.ndarray, counted: np.ndarray) -> list[str]:
+    """For the first bands: query tokens to which the program gives too little there, and too much; by what it sums up to.
+
+    tokens (N), difference (N, 6) of head less program, counted (N): what each row counts.
+    """
+    import numpy as np
+
+    names, place, often = np.unique(tokens.astype(str), return_inverse=True, return_counts=True)
+    weight = np.bincount(place, counted, len(names))
+    lines = []
+    for band in range(3):
+        total = np.bincount(place, difference[:, band] * counted, len(names))
+        able = (often >= SEEN) & (np.abs(total) > 2e-4)
+        parts = []
+        for title, sign in (("more", 1), ("less", -1)):
+            order = [i for i in np.argsort(-sign * total, kind="stable") if able[i] and sign * total[i] > 0][:APART]
+            shown = ", ".join(f"{quote(names[i])} {share(abs(float(total[i] / weight[i])))}" for i in order)
+            parts.append(f"{title} from {shown or 'none'}")
+        lines.append(f"To {BANDS[band]} the head gives {'; '.join(parts)}.")
+    return ["By query token, the mean difference of head and program:", *lines]
 
 
 def _kinds(desk: Desk) -> list[str]:

@@ -9,7 +9,7 @@ from search.llm.answers import Candidate, read_answer, read_language
 from search.llm.code import DEFINITION, is_json
 from search.llm.envelopes import blocks, spoken
 from search.llm.refine import without
-from search.llm.tools.desk import Arguments, BadArgument, Desk, Tried, by_domain, number
+from search.llm.tools.desk import Arguments, BadArgument, Desk, Tried, by_domain, number, row_sums, share
 
 if TYPE_CHECKING:
     from dsl.nodes import Program
@@ -32,7 +32,7 @@ def tried(desk: Desk, arguments: Arguments) -> tuple[Desk, str]:
     found: list[Tried] = []
     parts: list[str] = []
     for candidate in wanted[:MOST]:
-        one, text = _one(desk, len(desk.tried) + len(found) + 1, candidate)
+        one, text = _one(desk, desk.next_number + len(found), candidate)
         found.append(one)
         parts.append(text)
     if left_out > 0:
@@ -82,11 +82,25 @@ def read_candidate(desk: Desk, place: int, c: Candidate) -> tuple[Tried, Program
 
 
 def _scored(desk: Desk, one: Tried, written: Program) -> tuple[Tried, str]:
-    from dsl import simplify, size
+    from dsl import size
     from search.fitting import fit_constants
+    from search.selection import shorter
+
+    program = shorter(fit_constants(written, desk.fit, [desk.row], STEPS))
+    one, lines = measured(desk, one, program)
+    if size(written) > one.size:
+        lines.append(f"You wrote it in size {size(written)}: what was redundant is gone.")
+    lines += rules(desk, one)
+    if (best := desk.best) is not None and best.merit >= one.merit:
+        lines.append(f"Best so far: #{best.number} with merit {number(best.merit)}.")
+    return one, "\n".join(lines)
+
+
+def measured(desk: Desk, one: Tried, program: Program) -> tuple[Tried, list[str]]:
+    """What a program as it stands comes to, and the lines that say so."""
+    from dsl import size
     from search.scoring import score
 
-    program = simplify(fit_constants(written, desk.fit, [desk.row], STEPS))
     fit = score([program], desk.fit, [desk.row])[0, 0]  # (T)
     select = score([program], desk.select, [desk.row])[0, 0]
     on_fit, on_select = float(desk.fit.mean(fit)), float(desk.select.mean(select))
@@ -101,15 +115,29 @@ def _scored(desk: Desk, one: Tried, written: Program) -> tuple[Tried, str]:
         lines.append(f"IoU on select: {by_domain(desk, desk.select.domains.means(select))}")
     else:
         lines.append(f"IoU on fit {number(on_fit)}")
-    if size(written) > one.size:
-        lines.append(f"You wrote it in size {size(written)}: what was redundant is gone.")
-    lines += _rules(desk, program, on_fit)
-    if (best := desk.best) is not None and best.merit >= merit:
-        lines.append(f"Best so far: #{best.number} with merit {number(best.merit)}.")
-    return one, "\n".join(lines)
+    return one, [*lines, _apart(desk, program)]
 
 
-def _rules(desk: Desk, program: Program, whole: float) -> list[str]:
+def _apart(desk: Desk, program: Program) -> str:
+    """The start of the texts apart from what is not the start: a sink can hide all else."""
+    import numpy as np
+
+    head, pattern = desk.head(), desk.pattern(program)
+    assert pattern is not None
+    start = desk.fit.position[desk.fit.k] == 0
+    per_row = (desk.row_weights * (desk.fit.position > 0))[desk.fit.q]
+    per_row = per_row / max(1e-12, (desk.row_weights * (desk.fit.position > 0)).sum())
+    at_start = [float((side * per_row * start).sum()) for side in (head, pattern)]
+    apart = per_row * ~start
+    rest = float((np.minimum(head, pattern) * apart).sum() / max(1e-12, (np.maximum(head, pattern) * apart).sum()))
+    off = float((np.abs(row_sums(desk, (head - pattern) * start)) * desk.row_weights).sum())
+    return (
+        f"First token: the head gives it {share(at_start[0])}, the program {share(at_start[1])} (off by {share(off)} a row); "
+        f"IoU of the rest {share(rest)}"
+    )
+
+
+def rules(desk: Desk, one: Tried) -> list[str]:
     """What each rule adds: the mean IoU on fit, less that of the program without it, refitted; and which rules change nothing."""
     import numpy as np
 
@@ -117,6 +145,9 @@ def _rules(desk: Desk, program: Program, whole: float) -> list[str]:
     from search.fitting import fit_constants
     from search.scoring import score
 
+    program, whole = one.program, one.fit
+    if program is None:
+        return []
     count = len(program.rules())
     if not 2 <= count <= MOST_RULES:
         return []

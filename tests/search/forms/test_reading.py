@@ -84,3 +84,10 @@ def test_branches_are_read_as_guards():
     shape = read(parse("add 1\nwhen q == 1 { when k == 0 scale 3 } else { add 2 }"), features(True))
     assert shape is not None
     assert [str(all_of(r.guard)) for r in shape.rules] == ["None", "q == 1 and k == 0", "not q == 1"]
+
+
+@pytest.mark.parametrize("value", ["3 if rests(q) else 1", "(3 if rests(q) else 1) * 0.9 ** dist"])
+def test_classes_of_queries_may_be_concepts(value):
+    concepts = "concept pause(p) = sentence_end(p) or newline(p)\nconcept rests(p) = pause(p) or clause_mark(p)\n"
+    written = parse(f"{concepts}add 0.5\nwhen start(k) add {value}")
+    assert program(read(written, features(True)), 3) == written

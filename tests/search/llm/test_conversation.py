@@ -220,3 +220,43 @@ def test_conversations_replay_from_their_folder(protocol, tmp_path):
     replayed = LLMProposer(settings, backend, tmp_path / "b", lambda source: LiftRecord("refused", reason="no"))
     assert replayed.converse(tasks(heads=2)) == recorded
     assert settings.protocol == protocol and replayed.failures() == []
+
+
+class WithoutTools(Scripted):
+    """A server that knows no tools."""
+
+    def __init__(self, says):
+        super().__init__(written)
+        self.says, self.refused = says, 0
+
+    def complete(self, request):
+        if request.tools:
+            self.refused += 1
+            raise self.says
+        return super().complete(request)
+
+
+@pytest.mark.parametrize(
+    "says", ["m does not support tools", "Unrecognized request argument: functions", '"auto" tool choice requires …']
+)
+def test_where_the_server_takes_no_tools_they_go_in_plain_text(says, tmp_path):
+    backend = WithoutTools(BackendError("request", says))
+    asking = proposer(backend, tmp_path / "a", protocol="native")
+    found = asking.converse(tasks(heads=8))
+    assert backend.refused == 1 and asking.failures() == [] and {e["ended"] for e in asking.endings} == {"the model was done"}
+    plain = proposer(Scripted(written), tmp_path / "b").converse(tasks(heads=8))
+    assert [(p.source, p.status, p.merit) for p in found] == [(p.source, p.status, p.merit) for p in plain]
+    asking.converse(tasks())
+    assert backend.refused == 1  # it is not asked again
+    resumed = proposer(WithoutTools(BackendError("request", says)), tmp_path / "c", protocol="native")
+    resumed.restore(asking.state())
+    resumed.converse(tasks())
+    assert resumed.backend.refused == 0
+    backend, settings = open_replay(LLMSettings((Model(f"replay:{tmp_path / 'a'}"),)), "demo")
+    assert settings.protocol == "text"
+
+
+def test_a_request_that_fails_for_another_reason_is_a_failure(tmp_path):
+    backend = WithoutTools(BackendError("request", "temperature must be 1"))
+    asking = proposer(backend, tmp_path, protocol="native")
+    assert asking.converse(tasks()) == [] and len(asking.failures()) == 1

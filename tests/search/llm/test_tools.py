@@ -7,10 +7,13 @@ import pytest
 from desks import TRUTH, desk
 
 from dsl import parse, parse_concepts, size
+from search.llm.ceiling import ceiling
 from search.llm.tools.concepts import at_hand
-from search.llm.tools.desk import row_iou
+from search.llm.tools.desk import Tried, number, row_iou
 from search.llm.tools.queries import CLASSES, OTHER, classes
 from search.llm.tools.table import TOOLS, run, schemas
+from search.llm.tools.trying import measured
+from search.problem import Problem
 from search.scoring import score
 
 PREVIOUS = "when dist == 1 add 1"
@@ -153,6 +156,50 @@ def test_queries_add_up():
         weights=[w / len(t) for w, t in zip(desk().fit.weights, desk().fit.texts_given, strict=True) for q in range(1, len(t))],
     )
     assert parts[0] == pytest.approx(start, abs=0.006)
+
+
+def test_what_is_lost_is_parted_among_classes_and_tokens_are_named_by_their_mean_difference():
+    after, _ = tried("when k == 0 add 1")
+    text = run(after, "queries", {})[1]
+    lost = [float(v) for v in re.findall(r"^(?!all|To ).* of rows, (1|\.\d+) lost", text, re.M)]
+    assert sum(lost) == pytest.approx(1, abs=0.03)
+    head, ours = after.head(), after.pattern(after.tried[0].program)
+    rows = [r for r, t in enumerate(after.tokens) if t == " The" and after.fit.position[r]]
+    weight = after.row_weights[rows]
+    cells = [[c for c in range(after.fit.rows[r], after.fit.rows[r + 1]) if after.fit.position[after.fit.k[c]] == 0] for r in rows]
+    mean = np.average([(head - ours)[c].sum() for c in cells], weights=weight)
+    line = next(x for x in text.split("\n") if x.startswith("To start the head gives"))
+    assert mean < 0 and f'" The" {abs(mean):.2f}'.replace("0.", ".") in line.split("; less from ")[1]
+
+
+def test_programs_known_before_have_numbers_and_are_compared_with():
+    program = parse(PREVIOUS)
+    one, lines = measured(desk(), Tried(1, PREVIOUS, "known"), program)
+    begun = desk(given=(one,))
+    assert lines[0].startswith("#1: merit") and one.program == program
+    assert run(begun, "columns", {})[1] == run(begun, "columns", {"program": 1})[1]
+    after, text = run(begun, "try", {"programs": ["add 1"]})
+    assert [t.number for t in after.tried] == [2] and f"Best so far: #1 with merit {number(one.merit)}" in text
+    assert run(after, "columns", {"program": 1})[1] == run(begun, "columns", {})[1] != run(after, "columns", {})[1]
+
+
+def test_the_first_token_stands_apart_from_the_rest():
+    begun = desk()
+    _, lines = measured(begun, Tried(1, "", "known"), parse("when k == 0 add 1"))
+    assert "the program 1 " in lines[-1] and lines[-1].endswith("IoU of the rest .00")
+    _, lines = measured(begun, Tried(1, "", "known"), parse(TRUTH))
+    assert "(off by .00 a row)" in lines[-1] and lines[-1].endswith("IoU of the rest 1")
+
+
+def test_the_reach_of_classes_is_that_of_what_they_can_say():
+    begun = desk()
+    cache = {}
+    reached = ceiling(begun.fit, begun.fit, 0, cache)  # previous token, start, sentence ends: all of it classes
+    assert reached > 0.9 and ceiling(begun.fit, begun.fit, 2, cache) > 0.9
+    uneven = begun.fit.targets.copy()
+    uneven[0] = np.random.default_rng(0).dirichlet(np.full(uneven.shape[1], 0.05)).astype(np.float32)
+    noise = Problem(begun.fit.texts_given, True, uneven, None, begun.fit.domains)
+    assert ceiling(begun.fit, noise, 0, {}) < 0.5
 
 
 def test_every_token_has_a_class_that_the_language_knows():
