@@ -132,7 +132,7 @@ def joining(token: str) -> bool:
     return sign != "" and all(c in JOINING for c in sign)
 
 
-def pause(token: str) -> bool:
+def boundary(token: str) -> bool:
     return ends(token) or clause_mark(token) or breaks(token)
 
 
@@ -142,7 +142,7 @@ def leaning(token: str) -> bool:
     return blank(token) or joining(token) or opening_bracket(token) or word in WORDS["determiner"] or word in WORDS["copula"]
 
 
-def clausal(token: str) -> bool:
+def clause_word(token: str) -> bool:
     word = token.strip().lower()
     return any(word in WORDS[name] for name in CLAUSAL)
 
@@ -308,14 +308,16 @@ OF_TOKEN: tuple[WordClass, ...] = (
     WordClass("symbol", "neither letters nor digits", "{0} is a sign", symbol),
     WordClass("digit", "holds a digit", "{0} holds a digit", digit),
     WordClass("blank", "white space without a line break", "{0} is blank", blank),
-    WordClass("pause", "the end of a sentence, a clause mark or a line break", "{0} is a pause", pause),
+    WordClass("boundary", "the end of a sentence, a clause mark or a line break", "{0} is a boundary", boundary),
     WordClass(
         "leaning",
         "leans on what follows: determiner, copula, opening bracket, joining sign, blank",
         "{0} leans on what follows",
         leaning,
     ),
-    WordClass("clausal", "a function word that is neither determiner nor preposition alone", "{0} is a clausal word", clausal),
+    WordClass(
+        "clause_word", "a function word that is neither determiner nor preposition alone", "{0} is a clause_word word", clause_word
+    ),
     WordClass("capitalised", "begins with a capital", "{0} is capitalised", capitalised),
 )
 

@@ -99,16 +99,16 @@ def ends(token):
     mark = token.strip().rstrip({c.CLOSERS!r})
     return mark != "" and mark[-1] in ".!?…" and not any([c.isdigit() for c in mark])
 """,
-    "pause": """
-def pause(token):
+    "boundary": """
+def boundary(token):
     return ends(token) or clause_mark(token) or breaks(token)
 """,
     "leaning": """
 def leaning(token):
     return blank(token) or joining(token) or opening_bracket(token) or determiner(token) or copula(token)
 """,
-    "clausal": f"""
-def clausal(token):
+    "clause_word": f"""
+def clause_word(token):
     return {" or ".join(f"{name}(token)" for name in c.CLAUSAL)}
 """,
     "sentence_end": """
@@ -226,9 +226,9 @@ NEEDS: dict[str, tuple[str, ...]] = {  # helpers that a helper calls
     "light": ("blank", "symbol", "function_word"),
     "opening_bracket": ("depth",),
     "closing_bracket": ("depth",),
-    "pause": ("ends", "clause_mark", "breaks"),
+    "boundary": ("ends", "clause_mark", "breaks"),
     "leaning": ("blank", "joining", "opening_bracket", "determiner", "copula"),
-    "clausal": c.CLAUSAL,
+    "clause_word": c.CLAUSAL,
     "inner": ("inside", "digit", "continuation"),
     "given": ("inside", "content_word", "repeated"),
     "sentence_end": ("inside", "ends"),

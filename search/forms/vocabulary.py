@@ -17,7 +17,7 @@ CLASSES = (
     "article", "determiner", "pronoun", "preposition", "conjunction", "auxiliary", "copula", "negation", "wh_word", "number_word",
     "function_word", "content_word", "light", "clause_mark", "opening_bracket", "closing_bracket", "operator", "joining", "symbol",
     "digit", "blank", "capitalised", "sentence_end", "indentation", "line_start", "name_like", "continuation", "first_occurrence",
-    "repeated", "newline", "word_start", "special", "pause", "leaning", "clausal", "inner", "given",
+    "repeated", "newline", "word_start", "special", "boundary", "leaning", "clause_word", "inner", "given",
 )  # fmt: skip
 AHEAD = ("line_end", "opening_quote", "closing_quote")  # told from the token after
 KEYS = ("start", "anchor", "first_the", "first_sign", "first_stop", "first_comma", "first_break")  # where attention rests

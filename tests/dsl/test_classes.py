@@ -37,12 +37,12 @@ CODE += ["3", ".", "5", "]", ")", "\n", '"', "a", '"']
         (PROSE, "name_like", [10]),
         (PROSE, "continuation", [16]),
         (PROSE, "inner", [16]),
-        (PROSE, "pause", [2, 12, 17]),
+        (PROSE, "boundary", [2, 12, 17]),
         (PROSE, "leaning", [9]),
-        (PROSE, "clausal", [4, 5, 6]),
+        (PROSE, "clause_word", [4, 5, 6]),
         (["a", " dog", " saw", " a", " dog", "\n", " is", " ("], "given", [4]),
         (["a", " dog", " saw", " a", " dog", "\n", " is", " ("], "leaning", [0, 3, 6, 7]),
-        (["a", " dog", " saw", " a", " dog", "\n", " is", " ("], "pause", [5]),
+        (["a", " dog", " saw", " a", " dog", "\n", " is", " ("], "boundary", [5]),
         (PROSE, "start", [0]),
         (PROSE, "anchor", [9]),
         (PROSE, "line_start", [0]),
@@ -113,7 +113,7 @@ def test_classes_agree_with_each_other(tokens):
     assert (held["function_word"] == np.any([held[name] for name in FUNCTION], 0)).all()
     assert (held["light"] == held["function_word"] | held["blank"] | held["symbol"]).all()
     assert (held["repeated"] == ~held["first_occurrence"]).all() and (held["repeated"] == (held["occurrence"] > 1)).all()
-    assert (held["pause"] == held["sentence_end"] | held["clause_mark"] | held["newline"]).all()
+    assert (held["boundary"] == held["sentence_end"] | held["clause_mark"] | held["newline"]).all()
     assert (held["inner"] == held["digit"] | held["continuation"]).all()
     assert (held["given"] == held["content_word"] & held["repeated"]).all()
     for one, other in (

@@ -45,7 +45,7 @@ def test_a_run_does_not_go_on_with_other_concepts(tmp_path):
 def test_the_copy_holds_what_the_search_made_until_someone_edits_it(tmp_path):
     folder = begun(tmp_path / "a", GIVEN)
     copy = folder.path / FILE
-    one, two = "concept one(p) = pause(p) or digit(p)", "concept two(p) = stop(p) or digit(p)"
+    one, two = "concept one(p) = boundary(p) or digit(p)", "concept two(p) = stop(p) or digit(p)"
     folder.keep_concepts([one])
     assert set(parse_concepts(copy.read_text())) == {*GIVEN, "one"}
     folder.keep_concepts([one, two, str(GIVEN["stop"])])

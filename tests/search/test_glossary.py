@@ -12,7 +12,7 @@ from search.glossary import entry, frequent, loss
 from search.scoring import score
 from tests.search import campaigns
 
-ENDS = "concept closing(p) = word_start(p) or pause(p)"
+ENDS = "concept closing(p) = word_start(p) or boundary(p)"
 PROGRAM = "add 0.2\nwhen {}(k) add 1\nwhen dist == 1 add 2 if {}(q) else 1"
 
 
@@ -26,7 +26,7 @@ def test_the_loss_is_that_of_the_best_class_in_its_place(problem):
     (own,) = program.concepts
     without = [
         parse(PROGRAM.format("word_start", "word_start")),
-        parse(PROGRAM.format("pause", "pause")),
+        parse(PROGRAM.format("boundary", "boundary")),
         parse("add 0.2\nwhen dist == 1 add 1"),
     ]
     whole, *less = score([program, *without], problem, [0]).mean(2)[:, 0]
@@ -37,14 +37,14 @@ def test_a_concept_within_a_concept_is_missed_too(problem):
     program = parse(f"{ENDS}\nconcept far(p) = closing(p) and p > 2\nadd 0.2\nwhen far(k) add 1")
     inner = next(c for c in program.concepts if c.name == "closing")
     lost = [parse("add 0.2")] + [
-        parse(f"concept far(p) = {c}(p) and p > 2\nadd 0.2\nwhen far(k) add 1") for c in ("word_start", "pause")
+        parse(f"concept far(p) = {c}(p) and p > 2\nadd 0.2\nwhen far(k) add 1") for c in ("word_start", "boundary")
     ]
     whole, *less = score([program, *lost], problem, [0]).mean(2)[:, 0]
     assert loss(program, inner, problem, 0) == pytest.approx(whole - max(less), abs=1e-6)
 
 
 def test_members_are_the_tokens_it_holds_for(problem):
-    own = concept(("pause", "word_start"))
+    own = concept(("boundary", "word_start"))
     counts = Counter()
     for text in problem.texts_given:
         for i, token in enumerate(text.tokens):

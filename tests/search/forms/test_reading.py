@@ -88,6 +88,6 @@ def test_branches_are_read_as_guards():
 
 @pytest.mark.parametrize("value", ["3 if rests(q) else 1", "(3 if rests(q) else 1) * 0.9 ** dist"])
 def test_classes_of_queries_may_be_concepts(value):
-    concepts = "concept pause(p) = sentence_end(p) or newline(p)\nconcept rests(p) = pause(p) or clause_mark(p)\n"
+    concepts = "concept halt(p) = sentence_end(p) or newline(p)\nconcept rests(p) = halt(p) or clause_mark(p)\n"
     written = parse(f"{concepts}add 0.5\nwhen start(k) add {value}")
     assert program(read(written, features(True)), 3) == written

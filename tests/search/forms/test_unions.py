@@ -21,7 +21,7 @@ from search.forms.shapes import program
 from search.forms.vocabulary import vocabulary
 from tests.search.forms.shapes import problem
 
-NAMES = ("article", "blank", "content_word", "digit", "joining", "pause", "pronoun")
+NAMES = ("article", "blank", "content_word", "digit", "joining", "boundary", "pronoun")
 
 
 @given(st.sets(st.sampled_from(NAMES), min_size=1, max_size=4), st.sampled_from("qk"))
@@ -31,13 +31,13 @@ def test_a_union_is_read_back_as_the_classes_that_made_it(names, place):
     assert unions.side(condition) == place
     written = parse(f"{'' if len(names) == 1 else str(unions.concept(names))}\nwhen {condition} add 1")
     assert unions.made(written) == ({tuple(sorted(names))} if len(names) > 1 else set())
-    assert size(written) == size(parse(f"when pause({place}) add 1"))  # a name counts one
+    assert size(written) == size(parse(f"when boundary({place}) add 1"))  # a name counts one
 
 
 @pytest.mark.parametrize(
     "text",
-    ["concept a(p) = pause(p) and digit(p)", "concept a(p) = pause(p) or digit(p - 1)", "concept a(p) = pause(p) or p < 3",
-     "concept a(r, p) = pause(r) or pause(p)"],
+    ["concept a(p) = boundary(p) and digit(p)", "concept a(p) = boundary(p) or digit(p - 1)", "concept a(p) = boundary(p) or p < 3",
+     "concept a(r, p) = boundary(r) or boundary(p)"],
 )  # fmt: skip
 def test_what_says_anything_else_joins_no_classes(text):
     (concept,) = parse_concepts(text).values()
@@ -45,9 +45,9 @@ def test_what_says_anything_else_joins_no_classes(text):
 
 
 def test_a_users_concept_is_not_one_of_the_search():
-    own = parse("concept stop(p) = pause(p) or digit(p)\nwhen stop(k) add 1")
+    own = parse("concept stop(p) = boundary(p) or digit(p)\nwhen stop(k) add 1")
     assert unions.made(own) == set()
-    assert unions.classes(parse_expression("stop(q)", {c.name: c for c in own.concepts})) == ("digit", "pause")
+    assert unions.classes(parse_expression("stop(q)", {c.name: c for c in own.concepts})) == ("boundary", "digit")
 
 
 def total(uses, chosen, price):
@@ -78,11 +78,11 @@ def test_each_concept_chosen_pays_and_no_other_would(seed):
 
 
 def test_a_concept_of_few_uses_has_to_pay_in_each():
-    use = {("digit",): 0.5, ("digit", "pause"): 0.51}
-    cost = size(unions.concept(("digit", "pause")))
-    assert unions.chosen([use] * 3, 0.02 / cost) == [("digit", "pause")]  # .03 in all for .02
+    use = {("digit",): 0.5, ("boundary", "digit"): 0.51}
+    cost = size(unions.concept(("boundary", "digit")))
+    assert unions.chosen([use] * 3, 0.02 / cost) == [("boundary", "digit")]  # .03 in all for .02
     assert unions.chosen([use] * 2, 0.015 / cost) == []  # .02 in all, but .01 in each
-    assert unions.chosen([use] * 2, 0.005 / cost) == [("digit", "pause")]
+    assert unions.chosen([use] * 2, 0.005 / cost) == [("boundary", "digit")]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,9 @@ def grown(candidates, concepts=None):
     if concepts is not None:
         words = candidates.extended(*([unions.any_of(n, place) for n in concepts] for place in "qk"))
     made = Growth(words, [0], Effort(), settled=concepts)
-    text = f"{unions.concept(('digit', 'pause'))}\nadd 0.5\nwhen digit_or_pause(k) add 2\nwhen start(k) add 3 if digit(q) else 1"
+    text = (
+        f"{unions.concept(('boundary', 'digit'))}\nadd 0.5\nwhen boundary_or_digit(k) add 2\nwhen start(k) add 3 if digit(q) else 1"
+    )
     shape = read(parse(text), made.board.features)
     assert shape is not None
     made.take(score(made.board, shape, made.targets), shape)
@@ -121,7 +123,7 @@ def test_classes_are_joined_while_nothing_is_settled_and_concepts_chosen_after(c
         assert free.iou > before
         before = free.iou
     assert all(len(names) <= unions.MOST for names in unions.made(program(free.shape)))
-    concepts = [("article", "pause"), ("digit", "newline", "pause")]
+    concepts = [("article", "boundary"), ("boundary", "digit", "newline")]
     bound = grown(candidates, concepts)
     bound.take(*bound.settle(settled(bound, bound.shape), 8))
     assert unions.made(program(bound.shape)) <= set(concepts)
@@ -131,9 +133,9 @@ def test_classes_are_joined_while_nothing_is_settled_and_concepts_chosen_after(c
 
 def test_the_alternatives_of_a_place_change_it_alone(candidates):
     made = grown(candidates)
-    offered = [("article", "pause"), ("digit", "pause")]
+    offered = [("article", "boundary"), ("boundary", "digit")]
     (options,) = alternatives(made, made.shape, offered)  # one place has classes joined
-    assert ("digit", "pause") in dict(options) and ("pause",) in dict(options)
+    assert ("boundary", "digit") in dict(options) and ("boundary",) in dict(options)
     for names, shape in options:
         used = [unions.classes(place.of(rule)) for rule in shape.rules for place in places(rule)]
         assert used == [names, ("start",), ("digit",)]
@@ -141,5 +143,5 @@ def test_the_alternatives_of_a_place_change_it_alone(candidates):
 
 
 def test_a_program_in_concepts_survives_the_canonical_form():
-    text = f"{unions.concept(('digit', 'pause'))}\nadd 0.5\nwhen digit_or_pause(k) add 2"
-    assert unions.made(simplify(parse(text))) == {("digit", "pause")}
+    text = f"{unions.concept(('boundary', 'digit'))}\nadd 0.5\nwhen boundary_or_digit(k) add 2"
+    assert unions.made(simplify(parse(text))) == {("boundary", "digit")}

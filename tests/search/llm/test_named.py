@@ -34,14 +34,14 @@ def test_the_search_has_the_words_of_the_model_for_the_heads_they_were_said_of(t
     folder = begun(tmp_path / "run")
     path = str(folder.path)
     before = workplace.candidates(path)
-    assert workplace.informed(path, (0,)) is before
+    assert workplace.informed(path, (0,), None) is before
     workplace.informed.cache_clear()
     words = sorted({t.strip().lower() for t in folder.texts("fit")[0].tokens if t.strip().isalpha()})[:2]
     source = f"if t in ({words[0]!r}, {words[1]!r}): random()"
     said = {"head": [0, 0], "source": source, "program": None}
     concept = f'concept spoken(p) = lower(strip(p)) == "{words[0]}"'
     folder.write("rounds/0.json", {"heads": [0], "proposals": [said], "state": {"concepts": {"spoken": concept}}})
-    with_list, without = workplace.informed(path, (0,)), workplace.informed(path, (1,))
+    with_list, without = workplace.informed(path, (0,), None), workplace.informed(path, (1,), None)
     new = [str(g) for g in with_list.query[len(before.query) :]]
     assert new == ["spoken(q)", *(c.replace("{}", "q") for c in conditions(source))]
     assert [str(g) for g in without.key[len(before.key) :]] == ["spoken(k)"]
