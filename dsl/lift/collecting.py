@@ -8,7 +8,7 @@ from dsl.lift.builtins import Builtins
 from dsl.lift.guards import and_, compare, if_, or_
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import as_filter, constant, items_of, renewed, reversed_, sort_positions
-from dsl.lift.terms import ZERO, arith, neg, num, whole
+from dsl.lift.terms import ONE, ZERO, arith, neg, num, whole
 from dsl.lift.values import Arr, Builtin, Dict, Item, Opaque, Over, Refusal, S, Seq, Write, number, sort_of, value_of
 from dsl.nodes import FALSE, Call, Expr, Name
 
@@ -119,6 +119,7 @@ class Collecting(Builtins):
 
         if whole(e):
             return value_of("number", e)
+        self.rounding.doubt("whole", e, ONE)
         if self.nonnegative(e):
             return S("number", Call("floor", (e,)))
         return S("number", if_(compare(">=", e, ZERO), Call("floor", (e,)), neg(Call("floor", (neg(e),)))))
@@ -151,6 +152,7 @@ class Collecting(Builtins):
         if not isinstance(digits, int):
             self.refuse("rounding to a computed number of digits")
         e = number(x)
+        self.rounding.doubt("half" if digits else "whole", e, num(10.0**-digits) if digits else num(0.5))
         if digits:
             scale = num(10.0**digits)
             return S("number", arith("/", Call("round", (arith("*", e, scale),)), scale))

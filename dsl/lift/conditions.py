@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.decimals import REASON, Awaited, compares_alike, counted
+from dsl.lift.decimals import compares_alike, counted
 from dsl.lift.dictionaries import dict_has, entries_asked, renewed_write
 from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
@@ -44,7 +44,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or, free_names
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or
 
 _COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
@@ -91,6 +91,7 @@ class Conditions(Expressions):
             case S("guard", e):
                 return e
             case S("number", e):
+                self.rounding.doubt("!=", e)
                 return and_(exists(e), compare("!=", e, num(0))) if not isinstance(e, Name) or e.name != "n" else TRUE
             case S("text", e):
                 return and_(exists(e), compare("!=", e, expr("")))
@@ -242,7 +243,7 @@ class Conditions(Expressions):
             self.refuse("comparing lists")
         if isinstance(op, ast.Eq | ast.NotEq):
             if sort_of(a) == sort_of(b) == "number":
-                self.check_rounding("==", number(a), number(b))
+                self.rounding.doubt("==", number(a), number(b))
             same = self.decide(equal(a, b))
             return value_of("guard", not_(same) if isinstance(op, ast.NotEq) else same)
         if sort_of(a) == "text" and isinstance(a, str) and isinstance(b, str):
@@ -256,19 +257,13 @@ class Conditions(Expressions):
     def compare_numbers(self, op: str, a: Expr, b: Expr) -> Expr:
         """a op b as Python's doubles have it: by how often a decimal is added, where its product compares otherwise."""
         for x, y, way in ((a, b, op), (b, a, FLIP[op])):
-            repeated = self.sums.repeated.get(x) if x not in self.multiplied else None
+            repeated = self.rounding.repeated.get(x) if x not in self.multiplied else None
             if repeated is not None and isinstance(y, Num) and not compares_alike(way, repeated, y.value):
                 reached = counted(way, repeated, y.value)
                 if reached is not None:
                     return compare(reached[0], repeated.count, num(reached[1]))
-        self.check_rounding(op, a, b)
+        self.rounding.doubt(op, a, b)
         return compare(op, a, b)
-
-    def check_rounding(self, op: str, a: Expr, b: Expr) -> None:
-        if self.sums.decided_by_rounding(op, a, b):
-            self.refuse(REASON)
-        if any(name.startswith(("$f", "$mf")) for name in free_names(a) | free_names(b)):
-            self.awaited.append(Awaited(op, a, b, self.line))
 
     def same_places(self, seq: Seq, change: Any) -> Seq:
         """The list with every element changed, over the same variables, so that the two can be laid side by side."""

@@ -100,6 +100,8 @@ class Elementwise(Writing):
                 return value_of("number", num(getattr(math, name)(e.value)))
             except (ValueError, OverflowError):
                 return self.refuse(f"{name} of {e.value}")
+        if name in ("floor", "round"):
+            self.rounding.doubt("whole", e, ONE if name == "floor" else num(0.5))
         return value_of("number", Call(name, (e,)))
 
     def math_call(self, name: str, args: list[Any]) -> Any:
@@ -109,6 +111,7 @@ class Elementwise(Writing):
                 return self.function_of(name, args[0])
             case "floor" | "ceil":
                 e = number(args[0])
+                self.rounding.doubt("whole", e, ONE)
                 return (
                     self.py_int(value_of("number", Call("floor", (e,))))
                     if name == "floor"
@@ -299,7 +302,11 @@ class Elementwise(Writing):
         return self.elementwise(sign, x)
 
     def np_ceil(self, x: Any) -> Any:
-        return self.elementwise(lambda v: value_of("number", neg(Call("floor", (neg(number(v)),)))), x)
+        def ceiling(v: Any) -> Any:
+            self.rounding.doubt("whole", number(v), ONE)
+            return value_of("number", neg(Call("floor", (neg(number(v)),))))
+
+        return self.elementwise(ceiling, x)
 
     def np_log1p(self, x: Any) -> Any:
         return self.elementwise(lambda v: self.function_of("log", self.binary(ast.Add(), v, 1)), x)

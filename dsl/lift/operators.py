@@ -90,6 +90,8 @@ class Operators(Conditions):
         made = arith(symbol, x, y)
         if symbol == "*":
             self.multiplied.add(made)
+        if symbol in ("//", "%"):
+            self.rounding.doubt("whole", x, y)
         return value_of("number", made)
 
     def constant_operation(self, op: str, a: float, b: float) -> Any:
