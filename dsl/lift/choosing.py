@@ -84,8 +84,8 @@ class Choosing(Collecting):
                 best, score = known[0], self.scores(key, known[0])
                 for v in known[1:]:
                     s = self.scores(key, v)
-                    for score_of_one in s:
-                        self.rounding.doubt("tie", score_of_one)
+                    for part in s:
+                        self.rounding.doubt("tie", part)
                     better = ahead(kind, s, score)
                     best, score = self.merge(better, v, best), tuple(if_(better, x, y) for x, y in zip(s, score, strict=True))
                 return best
@@ -94,8 +94,8 @@ class Choosing(Collecting):
             self.refuse("the order of this list follows from the data")
         a, b = renewed(self, seq.segments[0]), renewed(self, seq.segments[0])
         scores = [self.scores(key, o.value) for o in (a, b)]
-        for score in scores[0]:
-            self.rounding.doubt("tie", score)
+        for part in scores[0]:
+            self.rounding.doubt("tie", part)
         if len(scores[0]) == 1:
             best = quantified(kind, b.ranges[0], b.guard, scores[1][0])
             wins = compare("==", scores[0][0], best)

@@ -6,6 +6,8 @@ from typing import Any
 
 from dsl.lift.builtins import Builtins
 from dsl.lift.guards import and_, compare, if_, or_
+from dsl.lift.infinity import INFINITE, is_endless
+from dsl.lift.infinity import REASON as NO_ARITHMETIC
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import as_filter, constant, items_of, renewed, reversed_, sort_positions
 from dsl.lift.terms import ONE, ZERO, arith, neg, num, whole
@@ -112,7 +114,7 @@ class Collecting(Builtins):
         if isinstance(x, S) and x.sort == "id":
             return x
         if isinstance(x, int | float):
-            return int(x)
+            return int(x) if abs(x) != INFINITE else self.refuse(NO_ARITHMETIC)
         if isinstance(x, str):
             return self.refuse("int(…) of a string")
         e = number(x)
@@ -120,15 +122,18 @@ class Collecting(Builtins):
         if whole(e):
             return value_of("number", e)
         self.rounding.doubt("whole", e, ONE)
+        if is_endless(e):
+            self.refuse(NO_ARITHMETIC)
         if self.nonnegative(e):
             return S("number", Call("floor", (e,)))
         return S("number", if_(compare(">=", e, ZERO), Call("floor", (e,)), neg(Call("floor", (neg(e),)))))
 
     def py_float(self, x: Any = 0.0) -> Any:
         if isinstance(x, str):
-            if x in ("inf", "-inf"):
-                return 1e9 if x == "inf" else -1e9
-            return self.refuse("float(…) of a string")
+            try:
+                return self.known_number(float(x))
+            except ValueError:
+                return self.refuse("float(…) of a string")
         return x if isinstance(x, int | float) and not isinstance(x, bool) else value_of("number", number(x))
 
     def py_bool(self, x: Any = False) -> Any:

@@ -10,6 +10,7 @@ from dsl.lift.dictionaries import dict_has, entries_asked, renewed_write
 from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
 from dsl.lift.guards import and_, compare, exists, guard_if, member, not_, or_
+from dsl.lift.infinity import compared as infinite_limit
 from dsl.lift.machine import Conflict
 from dsl.lift.sequences import constant, contains, items_of, nonempty, one_to_one, plain, quantify, renewed
 from dsl.lift.terms import FLIP, ONE, N, arith, num
@@ -243,8 +244,9 @@ class Conditions(Expressions):
             self.refuse("comparing lists")
         if isinstance(op, ast.Eq | ast.NotEq):
             if sort_of(a) == sort_of(b) == "number":
-                self.rounding.doubt("==", number(a), number(b))
-            same = self.decide(equal(a, b))
+                same = self.decide(self.compare_numbers("==", number(a), number(b)))
+            else:
+                same = self.decide(equal(a, b))
             return value_of("guard", not_(same) if isinstance(op, ast.NotEq) else same)
         if sort_of(a) == "text" and isinstance(a, str) and isinstance(b, str):
             return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[_COMPARISON[type(op)]]
@@ -262,6 +264,10 @@ class Conditions(Expressions):
                 reached = counted(way, repeated, y.value)
                 if reached is not None:
                     return compare(reached[0], repeated.count, num(reached[1]))
+        for x, y, way in ((a, b, op), (b, a, FLIP[op])):
+            endless = infinite_limit(way, x, y)
+            if endless is not None:
+                return compare(endless[0], x, endless[1]) if isinstance(endless, tuple) else and_(exists(x), endless)
         self.rounding.doubt(op, a, b)
         return compare(op, a, b)
 

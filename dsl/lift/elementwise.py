@@ -9,6 +9,8 @@ from typing import Any
 
 from dsl.lift.arrays import X, unknown_length
 from dsl.lift.guards import and_, compare, if_, not_, or_
+from dsl.lift.infinity import REASON as NO_ARITHMETIC
+from dsl.lift.infinity import is_endless, is_lowest, real
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import contains, items_of
 from dsl.lift.terms import ONE, ZERO, arith, neg, num, sure
@@ -93,11 +95,13 @@ class Elementwise(Writing):
 
     def function_of(self, name: str, v: Any) -> Any:
         e = number(v)
+        if is_endless(e) and not (name == "exp" and is_lowest(e)):
+            self.refuse(NO_ARITHMETIC)
         if isinstance(e, Num):
             try:
                 if name in ("floor", "round"):
                     return float(math.floor(e.value) if name == "floor" else round(e.value))
-                return value_of("number", num(getattr(math, name)(e.value)))
+                return value_of("number", num(self.known_number(getattr(math, name)(real(e.value)))))
             except (ValueError, OverflowError):
                 return self.refuse(f"{name} of {e.value}")
         if name in ("floor", "round"):

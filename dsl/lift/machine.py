@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dsl.lift.cases import implied_by_cases
 from dsl.lift.facts import Facts
 from dsl.lift.guards import and_, compare, conjuncts, guard_if, not_
+from dsl.lift.infinity import kept
 from dsl.lift.ranges import replace_names, size_of
 from dsl.lift.rounding import Rounding
 from dsl.lift.values import (
@@ -120,6 +121,9 @@ class Machine:
         if hint:
             self.named[name] = hint
         return name
+
+    def known_number(self, x: float) -> float:
+        return kept(self, x)
 
     def step(self, node: ast.AST) -> None:
         self.steps += 1

@@ -38,12 +38,16 @@ SMOOTH = frozenset({"exp", "log", "sqrt", "sin", "cos", "tanh", "similarity", "c
 _NUMBERS = (Num, Call, Binary, Neg, IfElse, Name, Aggregate, Find)
 
 
+INFINITE = 1e300  # stands for infinity
+LOSING = 1e9  # added to such a number, a weight loses digits
+
+
 @dataclass(frozen=True)
 class Doubt:
     """A place where rounding might decide.
 
-    op: of a comparison; "whole" where a is rounded to a multiple of b; "half" where Python rounds it to decimals of the unit b, which
-    is not the same as rounding a / b; "tie" where the greatest or smallest of a's values is taken.
+    op: of a comparison; "whole" where a is rounded to a multiple of b; "half" where Python rounds it to decimals of the unit b,
+    which is not the same as rounding a / b; "tie" where the greatest or smallest of a's values is taken.
     """
 
     op: str
@@ -78,7 +82,7 @@ class Rounding:
     def note(self, made: Expr, value: Expr) -> Expr:
         """`made`, a sum or product of `value` over a range: remembered where doubles would round it otherwise."""
         if made != value and (self.inexact(value) or _is_open(value)):
-            self._shapes.update(_shape(x) for x in _parts(made) if isinstance(x, Binary | Aggregate))
+            self._shapes.update(_shape(x) for x in parts_of(made) if isinstance(x, Binary | Aggregate))
         return made
 
     def in_turn(self, made: Expr) -> None:
@@ -94,10 +98,23 @@ class Rounding:
         """Raises Refusal where rounding may decide."""
         self._cells.clear()
         self._final = {**result.lineage, result.id: len(result.log)}
+        self.check_cancelling(result)
         for d in dict.fromkeys(self.doubts):
             a, b = self.m.resolve(d.a), self.m.resolve(d.b)
             if self.decides(d.op, a, b):
                 raise Refusal(d.line, REASON)
+
+    def check_cancelling(self, a: Arr) -> None:
+        """Beside a large number smaller ones lose their last digits, which show when it is taken away again."""
+        low = high = 0.0
+        for entry in a.log:
+            if entry.op not in ("set", "add") or entry.value is None:
+                continue
+            least, most = self.bounds(self.m.resolve(_number(entry.value)))
+            for x in (x for x in (least, most) if LOSING <= abs(x) < INFINITE):
+                if entry.op == "add" and (low < 0 if x > 0 else high > 0):
+                    raise Refusal(entry.line, "a large number added and taken away again")
+                low, high = min(low, x), max(high, x)
 
     def decides(self, op: str, a: Expr, b: Expr) -> bool:
         """Whether rounding decides what becomes of a and b."""
@@ -124,7 +141,7 @@ class Rounding:
 
     def smooth(self, e: Expr) -> bool:
         """Whether only chance makes two such numbers equal."""
-        for x in _parts(e):
+        for x in parts_of(e):
             if isinstance(x, Call) and (x.name in SMOOTH or (x.name.startswith("@") and self.cell(x).smooth)):
                 return True
             if _is_open(x):
@@ -174,7 +191,7 @@ class Rounding:
 
     def within(self, e: Expr) -> bool:
         """Whether the lifted program may compute the expression with other last bits than Python."""
-        for x in _parts(e):
+        for x in parts_of(e):
             match x:
                 case Call(name) if name.startswith("@"):
                     if not self.cell(x).faithful:
@@ -230,7 +247,7 @@ class Rounding:
             whole_row = isinstance(value.right, Aggregate) and self.is_row(value.right)
             if whole_row and (value.left == ONE if op == "scale" else _is_read(value.left, mine)):
                 return Cell(None, 0.0, 1.0, held.faithful, held.smooth)
-        if op == "set" and any(_is_read(x, mine) for x in _parts(value)):
+        if op == "set" and any(_is_read(x, mine) for x in parts_of(value)):
             match value:
                 case Binary("+", x, other) | Binary("+", other, x) if _is_read(x, mine):
                     return written(held, "add", self.of_value(other), often)
@@ -254,7 +271,7 @@ class Rounding:
 
     def rounded(self, e: Expr) -> list[Binary]:
         """The operations that a double rounds."""
-        return [x for x in _parts(e) if isinstance(x, Binary) and not self.exact(x)]
+        return [x for x in parts_of(e) if isinstance(x, Binary) and not self.exact(x)]
 
     def exact(self, e: Expr) -> bool:
         found = self.grid(e)
@@ -323,24 +340,24 @@ def _cell_of(read: Call) -> tuple[int, int]:
     return which, version
 
 
-def _parts(e: Expr) -> Iterator[Expr]:
+def parts_of(e: Expr) -> Iterator[Expr]:
     """The numbers that a number is made of; not the guards that choose among them."""
     yield e
     match e:
         case IfElse(_, a, b):
-            yield from _parts(a)
-            yield from _parts(b)
+            yield from parts_of(a)
+            yield from parts_of(b)
         case Aggregate(kind, _, _, value):
             if value is not None and kind not in ("count", "any"):
-                yield from _parts(value)
+                yield from parts_of(value)
         case Call(name, args) if not name.startswith("@"):
             for a in args:
-                yield from _parts(a)
+                yield from parts_of(a)
         case Binary(_, a, b):
-            yield from _parts(a)
-            yield from _parts(b)
+            yield from parts_of(a)
+            yield from parts_of(b)
         case Neg(item):
-            yield from _parts(item)
+            yield from parts_of(item)
 
 
 def _powers(e: Expr) -> list[float] | None:
@@ -353,7 +370,7 @@ def _powers(e: Expr) -> list[float] | None:
 
 
 def _subtracts(e: Expr) -> bool:
-    return any(isinstance(x, Neg) or (isinstance(x, Binary) and x.op == "-" and not whole(x)) for x in _parts(e))
+    return any(isinstance(x, Neg) or (isinstance(x, Binary) and x.op == "-" and not whole(x)) for x in parts_of(e))
 
 
 def _shape(e: Expr) -> str:
