@@ -243,10 +243,11 @@ class Conditions(Expressions):
                     return value_of("guard", and_(*(self.inside_of(x, b) for x in known)))
             self.refuse("comparing lists")
         if isinstance(op, ast.Eq | ast.NotEq):
+            endless = None
             if sort_of(a) == sort_of(b) == "number":
-                same = self.decide(self.compare_numbers("==", number(a), number(b)))
-            else:
-                same = self.decide(equal(a, b))
+                self.rounding.doubt("==", number(a), number(b))
+                endless = self.beside_infinity("==", number(a), number(b))
+            same = self.decide(equal(a, b) if endless is None else endless)
             return value_of("guard", not_(same) if isinstance(op, ast.NotEq) else same)
         if sort_of(a) == "text" and isinstance(a, str) and isinstance(b, str):
             return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[_COMPARISON[type(op)]]
@@ -264,12 +265,17 @@ class Conditions(Expressions):
                 reached = counted(way, repeated, y.value)
                 if reached is not None:
                     return compare(reached[0], repeated.count, num(reached[1]))
+        self.rounding.doubt(op, a, b)
+        endless = self.beside_infinity(op, a, b)
+        return compare(op, a, b) if endless is None else endless
+
+    def beside_infinity(self, op: str, a: Expr, b: Expr) -> Expr | None:
+        """a op b where one of them is infinity."""
         for x, y, way in ((a, b, op), (b, a, FLIP[op])):
             endless = infinite_limit(way, x, y)
             if endless is not None:
                 return compare(endless[0], x, endless[1]) if isinstance(endless, tuple) else and_(exists(x), endless)
-        self.rounding.doubt(op, a, b)
-        return compare(op, a, b)
+        return None
 
     def same_places(self, seq: Seq, change: Any) -> Seq:
         """The list with every element changed, over the same variables, so that the two can be laid side by side."""

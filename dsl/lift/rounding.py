@@ -110,7 +110,10 @@ class Rounding:
         for entry in a.log:
             if entry.op not in ("set", "add") or entry.value is None:
                 continue
-            least, most = self.bounds(self.m.resolve(_number(entry.value)))
+            value = self.m.resolve(_number(entry.value))
+            if any(isinstance(x, Num) and x.value >= INFINITE for x in parts_of(value)):
+                raise Refusal(entry.line, "infinity as a weight")
+            least, most = self.bounds(value)
             for x in (x for x in (least, most) if LOSING <= abs(x) < INFINITE):
                 if entry.op == "add" and (low < 0 if x > 0 else high > 0):
                     raise Refusal(entry.line, "a large number added and taken away again")
@@ -221,7 +224,14 @@ class Rounding:
             self._cells[key] = Cell(None, -inf, inf, smooth=True)  # while it is being found out, for cells that read themselves
             which, version = _cell_of(read)
             self._cells[key] = self.after_writes(self.m.arrays[which], version)
+            if self._final.get(which, -1) < version and self.adds_up(self.m.arrays[which], version):
+                self._cells[key] = replace(self._cells[key], faithful=False)  # becomes an expression, whose decimals are collected
         return self._cells[key]
+
+    def adds_up(self, a: Arr, upto: int) -> bool:
+        """Whether decimals are added to the cells, or multiplied, that are not 0 before."""
+        values = [(e.op, self.m.resolve(_number(e.value))) for e in a.log[:upto] if e.value is not None]
+        return len(values) > 1 and any(op in ("add", "scale") and not self.exact(value) for op, value in values)
 
     def after_writes(self, a: Arr, upto: int) -> Cell:
         held = self.of_value(_number(a.init))

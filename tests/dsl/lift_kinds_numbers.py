@@ -91,7 +91,7 @@ CHOICES = {
     "max by key": "k = max(range(n), key=lambda j: sum(0.1 for t in tokens[:j] if t == tokens[j]))  #!\nout[:, k] += 1  #!",
     "best so far": "best, at = 0, 0\nfor j in range(n):\n    s = sum(0.1 for t in tokens[:j] if t == tokens[j])\n    if s > best:  #!\n        best, at = s, j\nout[:, at] += 1  #!",
 }
-LARGE = ("1e10", "1e31", "1e200", "1e308", "float('inf')", "np.inf", "math.inf", "1e300 * 1e10", "10 ** 31", "np.exp(800)")
+LARGE = ("1e10", "1e31", "1e200", "1e308", "float('inf')", "np.inf", "math.inf", "1e300 * 1e10", "10.0 ** 31", "np.exp(800)")
 USES = {
     "a cell": "for i in range(n):\n    out[i, 0] = {0}  #!\n    out[i, i] += 1",
     "two cells": "for i in range(n):\n    out[i, 0] = {0}  #!\n    out[i, i] += {0} / 4  #!",
