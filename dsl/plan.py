@@ -10,10 +10,12 @@ import numpy as np
 
 from dsl import kernels as kn
 from dsl.check import Scope
-from dsl.nodes import Block, Call, Expr, Let, Name, Not, Program, Rule, Statement, free_names, substitute, walk
+from dsl.nodes import Block, Call, Expr, Let, Name, Not, Num, Program, Rule, Statement, free_names, substitute, walk
 from dsl.parts import TEXTUAL, parts_of
 from dsl.steps import Fragment, NoStep, Operand, Sorts, fragment, kept
 from dsl.values import kind_of
+
+SMALL, LARGE = 1e-12, 1e3  # of constants beside which float32 loses none that matters
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +33,7 @@ class Stage:
 class Plan:
     """stages in order; `whole` if rows are read beyond the masked cells, so that these count too; scope: sorts of names.
 
-    double: weights are read, so that they are float64.
+    double: weights are float64 (needs_double).
     """
 
     stages: tuple[Stage, ...]
@@ -45,7 +47,7 @@ def plan(program: Program, settled: bool = False) -> Plan:
     """The plan of a program that the checker accepts. settled: for texts that will meet this program many times."""
     statements = inlined(program).statements
     whole = any(r.value is None for r in program.rules()) or any(map(_reads_rows, statements))
-    double = any({"weight", "row"} & free_names(s) for s in statements)
+    double = needs_double(program)
     try:
         planner = _Planner(settled, double, cut=False)
         planner.statements(statements, (), {})
@@ -53,6 +55,14 @@ def plan(program: Program, settled: bool = False) -> Plan:
         planner = _Planner(settled, double, cut=True)
         planner.statements(statements, (), {})
     return Plan(tuple(stage(*d) for d in planner.drafts), whole, double, planner.scope)
+
+
+def needs_double(program: Program) -> bool:
+    """Whether weights are float64: they are read, or constants are too large or small for what float32 keeps beside them."""
+    if any({"weight", "row"} & free_names(s) for s in program.statements):
+        return True
+    values = [x.value for x in walk(program) if isinstance(x, Rule | Let) and x.value is not None]
+    return any(isinstance(x, Num) and x.value and not SMALL <= abs(x.value) <= LARGE for v in values for x in walk(v))
 
 
 def inlined(program: Program) -> Program:

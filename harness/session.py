@@ -72,6 +72,14 @@ class Session:
             found.append(text)
         return tuple(found)
 
+    def odd_texts(self) -> tuple[Text, ...]:
+        """Texts of other kinds than the run's own, read as those are, on which lifted programs are validated, too."""
+        from harness.annotate import load_annotator
+        from harness.odd import odd_texts
+
+        annotator = load_annotator(self.names["annotator"]) if self.names["annotator"] else None
+        return odd_texts(self.target, self.settings["max_tokens"], annotator)
+
     def release_model(self) -> None:
         """Gives the memory of the model back; `target` would load it again."""
         import gc

@@ -12,6 +12,7 @@ from dsl.canonical.estimates import bounds, may_be_missing
 from dsl.canonical.expressions import simplified
 from dsl.canonical.facts import NO_FACTS
 from dsl.canonical.flatten import Act, Item, kept_name
+from dsl.canonical.limits import before_limits, is_exact
 from dsl.canonical.logic import conjunction, parts
 from dsl.canonical.order import key, rank
 from dsl.canonical.shares import shares_paired, without_idle
@@ -146,11 +147,13 @@ def _keeps_nonnegative(item: Item) -> bool:
     return bounds(item.value, NO_FACTS.given(parts(item.guard)))[0] >= 0
 
 
-def commute(a: Item, b: Item) -> bool:
+def commute(a: Item, b: Item, limited: bool) -> bool:
+    """limited: what comes of them meets a limit, so that sums must keep their last bit."""
     if isinstance(a, Let) or isinstance(b, Let) or a.reads or b.reads:
         return False
     if a.op == b.op and (a.op != "set" or a.value == b.value):
-        return True
+        keeps_bits = not limited or a.op not in ("add", "scale") or (is_exact(a.value) and is_exact(b.value))
+        return keeps_bits or disjoint(a.guard, b.guard)
     return disjoint(a.guard, b.guard)
 
 
@@ -158,7 +161,12 @@ def ordered(items: list[Item]) -> list[Item]:
     """The least order, by `place`, among those that commuting rules allow."""
     if len(items) > MOST_ORDERED:
         return items
-    waits = [{i for i in range(j) if not commute(items[i], items[j])} for j in range(len(items))]
+    limited = before_limits(items)
+    return [*_ordered(items[:limited], True), *_ordered(items[limited:], False)]
+
+
+def _ordered(items: list[Item], limited: bool) -> list[Item]:
+    waits = [{i for i in range(j) if not commute(items[i], items[j], limited)} for j in range(len(items))]
     common = Counter(part_place(p)[1] for i in items if isinstance(i, Act) for p in parts(i.guard))
     places = [_place(i, common) for i in items]
     result: list[Item] = []
@@ -200,8 +208,13 @@ def paired(items: list[Item]) -> list[Item]:
     return shares_paired(_joined(items, _pair), _pair)
 
 
-def _joined(items: list[Item], join: Callable[[Act, Act], Act | None]) -> list[Item]:
+def _joined(items: list[Item], join: Callable[[Act, Act, bool], Act | None]) -> list[Item]:
     """Each rule joined with the nearest earlier one that it can be joined with and moved to."""
+    at = before_limits(items)
+    return [*_joined_part(items[:at], join, True), *_joined_part(items[at:], join, False)]
+
+
+def _joined_part(items: list[Item], join: Callable[[Act, Act, bool], Act | None], limited: bool) -> list[Item]:
     result: list[Item] = []
     for item in items:
         if isinstance(item, Let) or item.reads:
@@ -209,11 +222,11 @@ def _joined(items: list[Item], join: Callable[[Act, Act], Act | None]) -> list[I
             continue
         for at in range(len(result) - 1, -1, -1):
             other = result[at]
-            one = join(other, item) if isinstance(other, Act) and not other.reads else None
+            one = join(other, item, limited) if isinstance(other, Act) and not other.reads else None
             if one is not None:
                 result[at] = one
                 break
-            if not commute(other, item):
+            if not commute(other, item, limited):
                 result.append(item)
                 break
         else:
@@ -221,7 +234,7 @@ def _joined(items: list[Item], join: Callable[[Act, Act], Act | None]) -> list[I
     return result
 
 
-def _pair(a: Act, b: Act) -> Act | None:
+def _pair(a: Act, b: Act, limited: bool = False) -> Act | None:
     if a.op != b.op or isinstance(a.value, IfElse) or isinstance(b.value, IfElse) or a.value is None or b.value is None:
         return None
     first, second = frozenset(parts(a.guard)), frozenset(parts(b.guard))
@@ -241,9 +254,10 @@ def _pair(a: Act, b: Act) -> Act | None:
     return Act(a.op, value, guard) if isinstance(value, IfElse) else None
 
 
-def _one(a: Act, b: Act) -> Act | None:
+def _one(a: Act, b: Act, limited: bool) -> Act | None:
     assert a.value is not None and b.value is not None
-    if a.guard == b.guard and a.sure and b.sure:
+    keeps_bits = not limited or b.op not in ("add", "scale") or (is_exact(a.value) and is_exact(b.value))
+    if keeps_bits and a.guard == b.guard and a.sure and b.sure:
         facts = NO_FACTS.given(parts(a.guard))
         if b.op == "add" and a.op in ("set", "add"):
             return Act(a.op, simplified(Binary("+", a.value, b.value), facts), a.guard)

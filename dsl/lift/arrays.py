@@ -219,7 +219,7 @@ class Arrays(Containers):
             return self.array_item(of.array, (of.index, *rest))
         a: Arr = of
         specs = list(index) if isinstance(index, tuple) else [index]
-        specs = [self.spec(s) for s in specs]
+        specs = [self.spec(s, a) for s in specs]
         if len(specs) == 1 and isinstance(specs[0], Arr) and len(specs[0].dims) == 2:
             return self.refuse("the cells of a matrix selected by a mask")
         row = not isinstance(specs[0], Slice | Arr | Seq) and specs[0] is not None
@@ -290,8 +290,8 @@ class Arrays(Containers):
         made.part_of = (whole, len(whole.log))
         return made
 
-    def spec(self, s: Any) -> Any:
-        """One index, as a number, a slice, None, an array or a list."""
+    def spec(self, s: Any, of: Arr) -> Any:
+        """One index of an array, as a number, a slice, None, an array or a list."""
         s = self.unbox(s)
         if isinstance(s, RowView):
             return self.row_array(s)
@@ -310,6 +310,8 @@ class Arrays(Containers):
             return constant(s)
         if isinstance(s, Slice) or s is None:
             return s
+        if sort_of(s) == "guard" and not of.is_list:
+            self.refuse("a truth value as an index of an array, which numpy takes for a mask")
         if sort_of(s) in ("number", "guard"):
             return s
         return self.refuse(f"an index that is a {kind_of(s)}")

@@ -84,6 +84,8 @@ class Choosing(Collecting):
                 best, score = known[0], self.scores(key, known[0])
                 for v in known[1:]:
                     s = self.scores(key, v)
+                    for part in s:
+                        self.rounding.doubt("tie", part)
                     better = ahead(kind, s, score)
                     best, score = self.merge(better, v, best), tuple(if_(better, x, y) for x, y in zip(s, score, strict=True))
                 return best
@@ -92,6 +94,8 @@ class Choosing(Collecting):
             self.refuse("the order of this list follows from the data")
         a, b = renewed(self, seq.segments[0]), renewed(self, seq.segments[0])
         scores = [self.scores(key, o.value) for o in (a, b)]
+        for part in scores[0]:
+            self.rounding.doubt("tie", part)
         if len(scores[0]) == 1:
             best = quantified(kind, b.ranges[0], b.guard, scores[1][0])
             wins = compare("==", scores[0][0], best)
@@ -113,7 +117,10 @@ class Choosing(Collecting):
 
     def py_sum(self, x: Any, start: Any = 0) -> Any:
         if isinstance(x, Arr | RowView):
-            return self.numpy_call("np.sum", None, [x], {})
+            total = self.numpy_call("np.sum", None, [x], {})
+            if isinstance(total, S):
+                self.rounding.in_turn(total.e)
+            return total
         seq = self.iterable(x)
         if any(isinstance(self.unbox(s.value), Seq) for s in seq.segments):
             parts = [p for s in seq.segments if isinstance(s, Item) for p in self.iterable(s.value).segments]

@@ -6,9 +6,11 @@ from typing import Any
 
 from dsl.lift.builtins import Builtins
 from dsl.lift.guards import and_, compare, if_, or_
+from dsl.lift.infinity import INFINITE, is_endless
+from dsl.lift.infinity import REASON as NO_ARITHMETIC
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import as_filter, constant, items_of, renewed, reversed_, sort_positions
-from dsl.lift.terms import ZERO, arith, neg, num, whole
+from dsl.lift.terms import ONE, ZERO, arith, neg, num, whole
 from dsl.lift.values import Arr, Builtin, Dict, Item, Opaque, Over, Refusal, S, Seq, Write, number, sort_of, value_of
 from dsl.nodes import FALSE, Call, Expr, Name
 
@@ -112,22 +114,26 @@ class Collecting(Builtins):
         if isinstance(x, S) and x.sort == "id":
             return x
         if isinstance(x, int | float):
-            return int(x)
+            return int(x) if abs(x) != INFINITE else self.refuse(NO_ARITHMETIC)
         if isinstance(x, str):
             return self.refuse("int(…) of a string")
         e = number(x)
 
         if whole(e):
             return value_of("number", e)
+        self.rounding.doubt("whole", e, ONE)
+        if is_endless(e):
+            self.refuse(NO_ARITHMETIC)
         if self.nonnegative(e):
             return S("number", Call("floor", (e,)))
         return S("number", if_(compare(">=", e, ZERO), Call("floor", (e,)), neg(Call("floor", (neg(e),)))))
 
     def py_float(self, x: Any = 0.0) -> Any:
         if isinstance(x, str):
-            if x in ("inf", "-inf"):
-                return 1e9 if x == "inf" else -1e9
-            return self.refuse("float(…) of a string")
+            try:
+                return self.known_number(float(x))
+            except ValueError:
+                return self.refuse("float(…) of a string")
         return x if isinstance(x, int | float) and not isinstance(x, bool) else value_of("number", number(x))
 
     def py_bool(self, x: Any = False) -> Any:
@@ -151,6 +157,7 @@ class Collecting(Builtins):
         if not isinstance(digits, int):
             self.refuse("rounding to a computed number of digits")
         e = number(x)
+        self.rounding.doubt("half" if digits else "whole", e, num(10.0**-digits) if digits else num(0.5))
         if digits:
             scale = num(10.0**digits)
             return S("number", arith("/", Call("round", (arith("*", e, scale),)), scale))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from dsl.lift.decimals import REASON, Awaited, compares_alike, counted
+from dsl.lift.decimals import compares_alike, counted
 from dsl.lift.dictionaries import dict_has, entries_asked, renewed_write
 from dsl.lift.elements import element
 from dsl.lift.expressions import Expressions
 from dsl.lift.guards import and_, compare, exists, guard_if, member, not_, or_
+from dsl.lift.infinity import compared as infinite_limit
 from dsl.lift.machine import Conflict
 from dsl.lift.sequences import constant, contains, items_of, nonempty, one_to_one, plain, quantify, renewed
 from dsl.lift.terms import FLIP, ONE, N, arith, num
@@ -44,7 +45,7 @@ from dsl.lift.values import (
     sort_of,
     value_of,
 )
-from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or, free_names
+from dsl.nodes import FALSE, TRUE, Bool, Call, Expr, Name, Num, Or
 
 _COMPARISON = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
 
@@ -91,6 +92,7 @@ class Conditions(Expressions):
             case S("guard", e):
                 return e
             case S("number", e):
+                self.rounding.doubt("!=", e)
                 return and_(exists(e), compare("!=", e, num(0))) if not isinstance(e, Name) or e.name != "n" else TRUE
             case S("text", e):
                 return and_(exists(e), compare("!=", e, expr("")))
@@ -241,9 +243,11 @@ class Conditions(Expressions):
                     return value_of("guard", and_(*(self.inside_of(x, b) for x in known)))
             self.refuse("comparing lists")
         if isinstance(op, ast.Eq | ast.NotEq):
+            endless = None
             if sort_of(a) == sort_of(b) == "number":
-                self.check_rounding("==", number(a), number(b))
-            same = self.decide(equal(a, b))
+                self.rounding.doubt("==", number(a), number(b))
+                endless = self.beside_infinity("==", number(a), number(b))
+            same = self.decide(equal(a, b) if endless is None else endless)
             return value_of("guard", not_(same) if isinstance(op, ast.NotEq) else same)
         if sort_of(a) == "text" and isinstance(a, str) and isinstance(b, str):
             return {"<": a < b, "<=": a <= b, ">": a > b, ">=": a >= b}[_COMPARISON[type(op)]]
@@ -256,19 +260,22 @@ class Conditions(Expressions):
     def compare_numbers(self, op: str, a: Expr, b: Expr) -> Expr:
         """a op b as Python's doubles have it: by how often a decimal is added, where its product compares otherwise."""
         for x, y, way in ((a, b, op), (b, a, FLIP[op])):
-            repeated = self.sums.repeated.get(x) if x not in self.multiplied else None
+            repeated = self.rounding.repeated.get(x) if x not in self.multiplied else None
             if repeated is not None and isinstance(y, Num) and not compares_alike(way, repeated, y.value):
                 reached = counted(way, repeated, y.value)
                 if reached is not None:
                     return compare(reached[0], repeated.count, num(reached[1]))
-        self.check_rounding(op, a, b)
-        return compare(op, a, b)
+        self.rounding.doubt(op, a, b)
+        endless = self.beside_infinity(op, a, b)
+        return compare(op, a, b) if endless is None else endless
 
-    def check_rounding(self, op: str, a: Expr, b: Expr) -> None:
-        if self.sums.decided_by_rounding(op, a, b):
-            self.refuse(REASON)
-        if any(name.startswith(("$f", "$mf")) for name in free_names(a) | free_names(b)):
-            self.awaited.append(Awaited(op, a, b, self.line))
+    def beside_infinity(self, op: str, a: Expr, b: Expr) -> Expr | None:
+        """a op b where one of them is infinity."""
+        for x, y, way in ((a, b, op), (b, a, FLIP[op])):
+            endless = infinite_limit(way, x, y)
+            if endless is not None:
+                return compare(endless[0], x, endless[1]) if isinstance(endless, tuple) else and_(exists(x), endless)
+        return None
 
     def same_places(self, seq: Seq, change: Any) -> Seq:
         """The list with every element changed, over the same variables, so that the two can be laid side by side."""

@@ -207,6 +207,8 @@ class Containers(TextMethods):
 
     def slot_method(self, name: str, slot: DictSlot, args: list[Any]) -> Any:
         held = self.unbox(slot.ref)
+        if not isinstance(slot.ref, Ref) or not isinstance(held, Dict):
+            self.refuse("a dictionary inside a dictionary, filled in turn")
         if name in ("append", "add"):
             write = Write((), TRUE, slot.key, self.stored(args[0]), "append")
             self.rebox(slot.ref, Dict(held.items, (*held.writes, write), held.factory))

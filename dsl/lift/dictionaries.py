@@ -123,7 +123,7 @@ def looked_up(m: Machine, w: Write, key: Any, otherwise: Any, prior: bool) -> An
         return w.value if otherwise is ABSENT else m.merge(cond, w.value, otherwise)
     if w.mode == "sum":
         total = quantify("sum", Over(w.ranges, cond, None), cond, number(w.value))
-        m.sums.note(total, number(w.value))
+        m.rounding.note(total, number(w.value))
         start: Any = w.start if otherwise is ABSENT else otherwise
         if prior:
             return value_of("number", arith("+", number(start), total))

@@ -9,6 +9,8 @@ from typing import Any
 
 from dsl.lift.arrays import X, unknown_length
 from dsl.lift.guards import and_, compare, if_, not_, or_
+from dsl.lift.infinity import REASON as NO_ARITHMETIC
+from dsl.lift.infinity import is_endless, is_lowest, real
 from dsl.lift.ranges import quantified
 from dsl.lift.sequences import contains, items_of
 from dsl.lift.terms import ONE, ZERO, arith, neg, num, sure
@@ -93,13 +95,17 @@ class Elementwise(Writing):
 
     def function_of(self, name: str, v: Any) -> Any:
         e = number(v)
+        if is_endless(e) and not (name == "exp" and is_lowest(e)):
+            self.refuse(NO_ARITHMETIC)
         if isinstance(e, Num):
             try:
                 if name in ("floor", "round"):
                     return float(math.floor(e.value) if name == "floor" else round(e.value))
-                return value_of("number", num(getattr(math, name)(e.value)))
+                return value_of("number", num(self.known_number(getattr(math, name)(real(e.value)))))
             except (ValueError, OverflowError):
                 return self.refuse(f"{name} of {e.value}")
+        if name in ("floor", "round"):
+            self.rounding.doubt("whole", e, ONE if name == "floor" else num(0.5))
         return value_of("number", Call(name, (e,)))
 
     def math_call(self, name: str, args: list[Any]) -> Any:
@@ -109,6 +115,7 @@ class Elementwise(Writing):
                 return self.function_of(name, args[0])
             case "floor" | "ceil":
                 e = number(args[0])
+                self.rounding.doubt("whole", e, ONE)
                 return (
                     self.py_int(value_of("number", Call("floor", (e,))))
                     if name == "floor"
@@ -299,7 +306,11 @@ class Elementwise(Writing):
         return self.elementwise(sign, x)
 
     def np_ceil(self, x: Any) -> Any:
-        return self.elementwise(lambda v: value_of("number", neg(Call("floor", (neg(number(v)),)))), x)
+        def ceiling(v: Any) -> Any:
+            self.rounding.doubt("whole", number(v), ONE)
+            return value_of("number", neg(Call("floor", (neg(number(v)),))))
+
+        return self.elementwise(ceiling, x)
 
     def np_log1p(self, x: Any) -> Any:
         return self.elementwise(lambda v: self.function_of("log", self.binary(ast.Add(), v, 1)), x)

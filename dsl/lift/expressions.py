@@ -28,6 +28,8 @@ class Expressions(Assignments):
     def value(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value):
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    return self.known_number(value)
                 if isinstance(value, complex | bytes) or value is Ellipsis:
                     return Opaque("..." if value is Ellipsis else "constant")
                 return value

@@ -192,7 +192,7 @@ class Loops(Recurrences):
                     del self.store[key]  # a list that the loop's variable held before
         loop = Loop(self.fresh(), r, o.guard, o.descending, self.line)
         logs = {i: len(a.log) for i, a in self.arrays.items()}
-        owed, seen = len(self.owed), len(self.seen)
+        owed, seen, doubts = len(self.owed), len(self.seen), len(self.rounding.doubts)
         carried = dict(self.carried)
         start = dict(self.store)
         unknown: dict[Any, Any] = {}  # variables handed from iteration to iteration, as they start one
@@ -205,7 +205,7 @@ class Loops(Recurrences):
                 if i in logs:
                     del a.log[logs[i] :]
             del self.owed[owed:]
-            del self.seen[seen:]
+            del self.seen[seen:], self.rounding.doubts[doubts:]
             begun = {key: self.box_of(g) for key, g in renewed_lists.items()}
             boxes = {("h", r.id): g for (key, g), r in zip(renewed_lists.items(), begun.values(), strict=True)}
             shown = self.execute(loop, {**start, **unknown, **guesses, **begun, **boxes}, o.value, bind, body)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from dsl.lift.cases import implied_by_cases
-from dsl.lift.decimals import Awaited, Sums
 from dsl.lift.facts import Facts
 from dsl.lift.guards import and_, compare, conjuncts, guard_if, not_
+from dsl.lift.infinity import kept
 from dsl.lift.ranges import replace_names, size_of
+from dsl.lift.rounding import Rounding
 from dsl.lift.values import (
     SPENT,
     X0,
@@ -86,9 +87,8 @@ class Machine:
         self.arrays: dict[int, Arr] = {}
         self.closed: dict[str, Expr] = {}  # a variable's value before an iteration, in terms of the loop's variable
         self.closed_in: dict[str, str] = {}  # that variable
-        self.sums = Sums()
+        self.rounding = Rounding(self)
         self.multiplied: set[Expr] = set()  # products that the program itself writes
-        self.awaited: list[Awaited] = []  # comparisons of variables whose value is not known yet
         self.untold: dict[str, Refusal] = {}  # variables that cannot be solved for, and why
         self.origin: dict[str, Refusal] = {}  # names that stand for such a value: where it arises
         self.handed = False  # whether any value of another iteration was asked for
@@ -121,6 +121,9 @@ class Machine:
         if hint:
             self.named[name] = hint
         return name
+
+    def known_number(self, x: float) -> float:
+        return kept(self, x)
 
     def step(self, node: ast.AST) -> None:
         self.steps += 1
@@ -170,12 +173,13 @@ class Machine:
         self.owed.append((e, tuple(guards), self.line))
         return True
 
-    def settle(self) -> None:
-        """Checks what was taken for granted."""
+    def settle(self, result: Arr) -> None:
+        """Checks what was taken for granted. result: the matrix that the program returns."""
         for e, guards, line in self.owed:
             facts = Facts([self.resolve(g) for g in guards])
             if not facts.nonnegative(self.resolve(e)):
                 raise Refusal(line, "a range that may reach beyond the text")
+        self.rounding.settle(result)
 
     def decide(self, guard: Expr) -> Expr:
         if isinstance(guard, Bool):

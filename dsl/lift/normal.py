@@ -268,12 +268,12 @@ def summed(m: Machine, loop: Loop, steps: list[Step], op: str, value: Any, solve
             simple = only_if(count, some)
             if simple:
                 return [*outer, Step(key, some)], op, e
-            return outer, op, m.sums.note(arith("*", e, count), e)
+            return outer, op, m.rounding.note(arith("*", e, count), e)
         return outer, op, quantified("sum", over, guard, replace_names(e, names))
     if op == "scale" and not once:
         if depends:
             raise Refusal(loop.line, "a cell multiplied by different factors in a loop")
-        return outer, op, arith("**", e, quantified("count", over, guard))
+        return outer, op, m.rounding.note(arith("**", e, quantified("count", over, guard)), e)
     if op in ("max", "min") and depends:
         return outer, op, quantified(op, over, guard, replace_names(e, names))
     if op == "set" and depends:

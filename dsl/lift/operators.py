@@ -6,11 +6,14 @@ import ast
 from typing import Any
 
 from dsl.lift.conditions import Conditions
-from dsl.lift.guards import and_, not_, or_
+from dsl.lift.guards import and_, compare, if_, not_, or_
+from dsl.lift.infinity import LARGE, is_endless, real
+from dsl.lift.infinity import REASON as NO_ARITHMETIC
 from dsl.lift.machine import Conflict
 from dsl.lift.sequences import combine_sets, constant, items_of
-from dsl.lift.terms import ONE, arith, neg
+from dsl.lift.terms import ONE, ZERO, arith, neg, num
 from dsl.lift.values import Arr, DictSlot, Joined, Opaque, Seq, expr, joined, kind_of, number, sort_of, value_of
+from dsl.nodes import Expr
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.FloorDiv: "//", ast.Mod: "%", ast.Pow: "**"}
 
@@ -87,12 +90,26 @@ class Operators(Conditions):
             self.refuse("arithmetic with None")
         symbol = _BINARY[type(op)]
         x, y = number(a), number(b)
+        if is_endless(x) or is_endless(y):
+            return self.with_infinity(symbol, x, y)
         made = arith(symbol, x, y)
         if symbol == "*":
             self.multiplied.add(made)
+        if symbol in ("//", "%"):
+            self.rounding.doubt("whole", x, y)
         return value_of("number", made)
 
+    def with_infinity(self, op: str, x: Expr, y: Expr) -> Any:
+        """x op y where one of them may be infinite."""
+        if op in "+-" and not (is_endless(x) and is_endless(y)):
+            return value_of("number", arith(op, x, y))
+        if op == "/" and not is_endless(x):  # divided by infinity is 0
+            beyond = or_(compare(">=", y, num(LARGE)), compare("<=", y, num(-LARGE)))
+            return value_of("number", if_(beyond, ZERO, arith("/", x, y)))
+        return self.refuse(NO_ARITHMETIC)
+
     def constant_operation(self, op: str, a: float, b: float) -> Any:
+        a, b = real(a), real(b)
         try:
             if op == "**" and (abs(a) > 1e6 or abs(b) > 100):
                 raise OverflowError
@@ -109,7 +126,7 @@ class Operators(Conditions):
             return self.refuse("a division by zero or an overflow")
         if isinstance(result, complex):
             self.refuse("a complex number")
-        return result
+        return self.known_number(result)
 
     def list_operation(self, op: ast.operator, a: Any, b: Any) -> Any:
         for x, y in ((a, b), (b, a)):

@@ -73,7 +73,7 @@ def lift(source: str, tokenizer: Mapping[str, Any] | None = None) -> Lifted:
         result = lifter.call_function(f, [Opaque("sentence"), Opaque("tokenizer")], {})
         lifter.line = main.body[-1].lineno  # what is wrong with the result is so where it is returned
         name, array = result_of(lifter, result, main.name)
-        lifter.settle()
+        lifter.settle(array)
         statements = Emitter(lifter, array).statements()
         if sum(size_of(s, MAX_NODES) for s in statements) > MAX_NODES:
             lifter.refuse("the lifted program becomes too large")

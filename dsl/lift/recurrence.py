@@ -18,7 +18,7 @@ from dsl.lift.cases import (
     united,
     without_common,
 )
-from dsl.lift.decimals import REASON, Repeated, is_inexact
+from dsl.lift.decimals import Repeated, is_inexact
 from dsl.lift.elsewhere import settled_elsewhere, unknowns
 from dsl.lift.facts import Facts
 from dsl.lift.guards import and_, compare, conjuncts, default, exists, guard_if, if_, not_, or_
@@ -107,12 +107,6 @@ class Recurrences(Machine):
 
     def close(self, name: str, loop: Loop, value: Expr) -> None:
         self.closed[name], self.closed_in[name] = value, loop.range.var
-        for c in self.awaited:
-            if name not in free_names(c.a) | free_names(c.b):
-                continue
-            a, b = self.resolve(c.a), self.resolve(c.b)
-            if self.sums.decided_by_rounding(c.op, a, b):
-                raise Refusal(c.line, REASON)
 
     def elsewhere(self, e: Expr) -> Expr:
         return settled_elsewhere(self, e)
@@ -151,7 +145,7 @@ class Recurrences(Machine):
         if kinds <= {"set", "add"}:
             return Update("add", initial, tuple(acting), name, sort, one_by_one=adds_once(e, name))
         if kinds == {"scale"} or kinds == {"scale", "set"}:
-            return Update("scale", initial, tuple(acting), name, sort)
+            return Update("scale", initial, tuple(acting), name, sort, one_by_one=multiplies_once(e, name))
         if kinds in ({"max"}, {"min"}):
             return Update(kinds.pop(), initial, tuple(acting), name, sort)
         if kinds <= {"max", "min", "set"}:
@@ -363,18 +357,21 @@ class Recurrences(Machine):
             for x in adding:
                 if ran.var in free_names(x.e):
                     return self.refuse("a product over a list of different factors")
-                result = arith("*", result, arith("**", x.e, quantified("count", ran, x.guard)))
+                times = quantified("count", ran, x.guard)
+                result = arith("*", result, self.rounding.note(arith("**", x.e, times), x.e))
+            if len(adding) == 1 and isinstance(base, Num) and isinstance(x.e, Num) and update.one_by_one:
+                self.rounding.repeated[result] = Repeated(base.value, x.e.value, times, "*")
             return result
         total: Expr = ZERO
         same_step = {x.e for x in adding}
         if len(same_step) == 1 and len(adding) > 1:
             adding = [Leaf(or_(*(x.guard for x in adding)), "add", adding[0].e)]
         for x in adding:
-            part = self.sums.note(quantified("sum", ran, x.guard, x.e), x.e)
+            part = self.rounding.note(quantified("sum", ran, x.guard, x.e), x.e)
             total = arith("+", total, part)
         result = arith("+", base, total)
         if len(adding) == 1 and isinstance(base, Num) and isinstance(x.e, Num) and is_inexact(x.e) and update.one_by_one:
-            self.sums.repeated[result] = Repeated(base.value, x.e.value, quantified("count", ran, x.guard))
+            self.rounding.repeated[result] = Repeated(base.value, x.e.value, quantified("count", ran, x.guard))
         if update.limit is not None:
             result = extreme("min", [result, num(update.limit)])
         return result
@@ -481,6 +478,11 @@ def tests_of(guard: Expr, name: str) -> list[Expr]:
 def adds_once(e: Expr, name: str) -> bool:
     """Whether every addition in the new value is to the variable itself, not to a sum of it."""
     return all(x.left == Name(name) for x in walk(e) if isinstance(x, Binary) and name in free_names(x))
+
+
+def multiplies_once(e: Expr, name: str) -> bool:
+    """Whether the new value is nowhere a product of a product of the variable."""
+    return all(Name(name) in (x.left, x.right) for x in walk(e) if isinstance(x, Binary) and name in free_names(x))
 
 
 @dataclass(frozen=True)

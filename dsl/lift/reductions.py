@@ -13,7 +13,7 @@ from dsl.lift.ranges import find, quantified
 from dsl.lift.sequences import fold_numbers, length, renewed
 from dsl.lift.terms import ONE, ZERO, N, arith
 from dsl.lift.values import X0, X1, Arr, Entry, LoopEl, Over, Seq, Slice, expr, number, rename, sort_of, value_of
-from dsl.nodes import TRUE, Expr, IfElse, Name, Num, Range
+from dsl.nodes import TRUE, Aggregate, Expr, IfElse, Name, Num, Range
 
 
 class Reductions(Elementwise):
@@ -44,7 +44,12 @@ class Reductions(Elementwise):
         x = self.as_array(x)
         if not isinstance(x, Arr):
             return value_of("number", number(x))
-        return self.along(x, axis, keepdims, lambda r, e: value_of("number", quantified(kind, r, TRUE, e)))
+
+        def change(r: Range, e: Expr) -> Any:
+            made = quantified(kind, r, TRUE, e)
+            return value_of("number", made if kind != "sum" or isinstance(made, Aggregate) else self.rounding.note(made, e))
+
+        return self.along(x, axis, keepdims, change)
 
     def np_sum(self, x: Any, axis: Any = None, keepdims: Any = False) -> Any:
         x = self.unbox(x)
@@ -132,6 +137,7 @@ class Reductions(Elementwise):
             if sort_of(a.init) == "guard" and kind == "max":
                 return value_of("number", default(find("first", r, expr(cell(Name(r.var)))), ZERO))
             other = Range(self.var(), r.low, r.high)
+            self.rounding.doubt("tie", number(cell(Name(r.var))))
             best = quantified(kind, other, TRUE, number(cell(Name(other.var))))
             return value_of("number", find("first", r, compare("==", number(cell(Name(r.var))), best)))
 
@@ -147,6 +153,7 @@ class Reductions(Elementwise):
         if len(held.segments) != 1 or not isinstance(held.segments[0], Over) or not held.ordered or held.segments[0].descending:
             return self.refuse(f"np.arg{kind} of a list put together from several")
         a, b, c = (renewed(self, held.segments[0]) for _ in range(3))
+        self.rounding.doubt("tie", number(b.value))
         best = quantified(kind, b.ranges[0], b.guard, number(b.value))
         at = find("first", a.ranges[0], and_(a.guard, compare("==", number(a.value), best)))
         before = Range(c.ranges[0].var, c.ranges[0].low, arith("-", at, ONE))
@@ -165,7 +172,7 @@ class Reductions(Elementwise):
 
         if isinstance(e, IfElse) and e.then == ONE and e.other == ZERO:
             return self.array(a.dims, value_of("number", quantified("count", r, e.test)))
-        return self.array(a.dims, value_of("number", quantified("sum", r, TRUE, e)))
+        return self.array(a.dims, value_of("number", self.rounding.note(quantified("sum", r, TRUE, e), e)))
 
     def np_accumulate(self, x: Any, kind: str) -> Any:
         """maximum.accumulate and minimum.accumulate."""

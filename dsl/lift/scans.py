@@ -83,7 +83,8 @@ class Scans(AfterLoops):
     def stretches(self, node: ast.While, key: Any, over: Range, end: Expr) -> Expr | None:
         """Where an iteration that begins at the range's variable leaves the counter: the guard of such places, of the variable."""
         logs = {i: len(a.log) for i, a in self.arrays.items()}
-        owed, seen, carried, kept, before = len(self.owed), len(self.seen), dict(self.carried), self.store, dict(self.store)
+        owed, seen, doubts = len(self.owed), len(self.seen), len(self.rounding.doubts)
+        carried, kept, before = dict(self.carried), self.store, dict(self.store)
         left: list[Any] = []
 
         def body() -> Expr:
@@ -105,7 +106,7 @@ class Scans(AfterLoops):
             self.store, self.carried = kept, carried
             for i, a in self.arrays.items():
                 del a.log[logs.get(i, 0) :]
-            del self.owed[owed:], self.seen[seen:]
+            del self.owed[owed:], self.seen[seen:], self.rounding.doubts[doubts:]
         ends = [x.find() if hasattr(x, "find") else x for x in left]
         if not ends or any(sort_of(x) != "number" for x in ends):
             return None

@@ -263,7 +263,7 @@ def fold_numbers(m: Machine, kind: str, seq: Seq) -> Expr:
             else:
                 part = quantify(kind, o, o.guard, number(o.value))
                 if kind == "sum":
-                    m.sums.note(part, number(o.value))
+                    m.rounding.note(part, number(o.value))
         if result is None:
             result = part
         elif kind == "sum":

@@ -267,6 +267,11 @@ def sure(e: Expr) -> bool:
     return False
 
 
+def _exact(a: Num, b: Num) -> bool:
+    """Numbers that doubles multiply without rounding: 10 * (0.1 * q) is not q."""
+    return all((x.value * 2.0**20).is_integer() for x in (a, b))
+
+
 def arith(op: str, a: Expr, b: Expr) -> Expr:
     if isinstance(a, Num) and isinstance(b, Num):
         try:
@@ -311,7 +316,7 @@ def arith(op: str, a: Expr, b: Expr) -> Expr:
                 return a
             if isinstance(b, Num):
                 a, b = b, a
-            if isinstance(a, Num) and isinstance(b, Binary) and b.op == "*" and isinstance(b.left, Num):
+            if isinstance(a, Num) and isinstance(b, Binary) and b.op == "*" and isinstance(b.left, Num) and _exact(a, b.left):
                 return arith("*", num(a.value * b.left.value), b.right)
             if isinstance(a, Num) and a.value == -1:
                 return neg(b)

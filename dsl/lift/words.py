@@ -126,9 +126,11 @@ class Words(Tokens):
     def module_member(self, module: str, name: str) -> Any:
         if module in ("random", "numpy.random"):
             return Builtin("random." + name)
-        constants = {"pi": math.pi, "e": math.e, "inf": 1e9, "newaxis": None, "tau": math.tau}
+        constants: dict[str, float] = {"pi": math.pi, "e": math.e, "inf": math.inf, "nan": math.nan, "tau": math.tau}
         if module in ("numpy", "math") and name in constants:
-            return constants[name]
+            return self.known_number(constants[name])
+        if module == "numpy" and name == "newaxis":
+            return None
         if module == "numpy":
             if name == "random":
                 return Module("random")

@@ -8,6 +8,8 @@ from typing import Any
 from dsl.lift.arrays import Arrays, Grid, _constant, _reads
 from dsl.lift.elements import wrapped
 from dsl.lift.guards import and_, compare, conjuncts, not_
+from dsl.lift.infinity import REASON as NO_ARITHMETIC
+from dsl.lift.infinity import is_endless, is_lowest
 from dsl.lift.ranges import replace_names
 from dsl.lift.sequences import constant, contains, items_of, rename_guard, renewed
 from dsl.lift.terms import MISSING_NUMBER, ONE, ZERO, N, arith, neg
@@ -142,7 +144,7 @@ class Writing(Arrays):
 
     def write(self, a: Arr, index: tuple[Any, ...], op: str, value: Any) -> None:
         """cells op value, with loops of their own for slices, masks and lists among the indices."""
-        specs = [self.spec(s) for s in index]
+        specs = [self.spec(s, a) for s in index]
         grid = isinstance(index, Grid)
         value = self.row_array(self.unbox(value))
         if isinstance(value, (tuple, Seq)):
@@ -301,6 +303,8 @@ class Writing(Arrays):
         if op != "normalize" and len(a.dims) == 2 and not numeric:
             self.refuse(f"a {kind_of(value)} as a cell of a matrix")
         e: Any = number(value) if numeric else value
+        if numeric and op in ("add", "scale") and is_endless(e) and not (op == "add" and is_lowest(e)):
+            self.refuse(NO_ARITHMETIC)
         in_loop = any(isinstance(el, LoopEl) for el in self.path[a.base :])
         if numeric and isinstance(a.init, int | float) and a.init == 0 and op == "scale" and not a.log and not in_loop:
             return

@@ -18,6 +18,7 @@ from search.llm.options import add_options, llm_settings
 from search.selection import MAX_RULES, PARSIMONY
 
 if TYPE_CHECKING:
+    from dsl.text import Text
     from harness.session import Session
     from search.campaign import Plan
     from search.folder import RunFolder
@@ -92,6 +93,8 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
     from search.warm import ensure_compiled
 
     session = begin_run(args, path, _extra(opened, proposers))
+    asks = opened is not None and not args.llm_dry_run and not session.folder.has("result.json")
+    odd = session.odd_texts() if asks else ()
     session.release_model()  # the search has no use for it
     folder, settings = session.folder, session.settings
     if opened is not None and not args.llm_dry_run:
@@ -110,7 +113,7 @@ def _work(args: Namespace, path: Path, opened: Opened | None, proposers: tuple[s
     with ExitStack() as stack:
         pool = stack.enter_context(executor(args.executor, args.workers or cores()))
         workers = args.workers or (slots(pool, cores()) if args.executor else cores())
-        proposer = _proposer(session, opened, stack) if opened else None
+        proposer = _proposer(session, opened, odd, stack) if opened else None
         report = stack.enter_context(board())
         campaign = Campaign(folder, plan, pool, workers, report, proposer, args.seconds)
         complete = campaign.run({**session.labels, "seed": settings["seed"]})
@@ -204,7 +207,7 @@ def _extra(opened: Opened | None, proposers: tuple[str, ...]) -> dict[str, Any]:
     return {**extra, "llm": to_record(opened.settings)} if opened else extra
 
 
-def _proposer(session: Session, opened: Opened, stack: ExitStack) -> LLMProposer:
+def _proposer(session: Session, opened: Opened, odd: tuple[Text, ...], stack: ExitStack) -> LLMProposer:
     """The proposer with a sandbox of its own, in which what is lifted is validated."""
     from functools import partial
 
@@ -213,7 +216,7 @@ def _proposer(session: Session, opened: Opened, stack: ExitStack) -> LLMProposer
 
     texts, causal = session.texts("fit"), session.description["model"]["causal"]
     jail = stack.enter_context(Sandbox())
-    translate = partial(lift_and_validate, texts=texts, causal=causal, sandbox=jail, timed=False)
+    translate = partial(lift_and_validate, texts=texts, causal=causal, sandbox=jail, odd=odd, timed=False)
     proposer = opened.proposer(session.folder.path / "llm", translate, output.note)
     stack.callback(proposer.close)
     return proposer

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from itertools import product
 
+from tests.dsl.lift_kinds_forms import FORMS
+from tests.dsl.lift_kinds_numbers import NUMBERS
+
 HEAD = """import numpy as np
 import math
 import itertools
@@ -375,4 +378,5 @@ KINDS: dict[str, dict[str, str]] = {
     "dictionaries": {name: source(body) for name, body in DICTIONARIES.items()},
     "not known": {name: source(body) for name, body in UNKNOWN.items()},
     "some iterations": {name: source(body) for name, body in SOME.items()},
+    **{kind: {name: source(body) for name, body in table.items()} for kind, table in (NUMBERS | FORMS).items()},
 }

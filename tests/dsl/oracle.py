@@ -35,6 +35,7 @@ from dsl.nodes import (
     Str,
     Use,
     free_names,
+    walk,
 )
 from dsl.text import Text
 from dsl.vocabulary import VOCABULARY
@@ -47,9 +48,12 @@ class WordIndex(int):
 
 
 def pattern(program: Program, text: Text, causal: bool) -> np.ndarray:
-    """(n, n): what `evaluate` must give for this text. A program that reads weights has them in double."""
+    """(n, n): what `evaluate` must give for this text. A program that reads weights has them in double,
+    and so has one with very large or very small constants."""
     n = len(text)
-    double = any({"weight", "row"} & free_names(s) for s in program.statements)
+    values = [x.value for x in walk(program) if isinstance(x, Rule | Let) and x.value is not None]
+    numbers = [abs(x.value) for v in values for x in walk(v) if isinstance(x, Num) and x.value]
+    double = any({"weight", "row"} & free_names(s) for s in program.statements) or any(not 1e-12 <= x <= 1e3 for x in numbers)
     top = LARGEST_DOUBLE if double else LARGEST
     weights = np.zeros((n, n), np.float64 if double else np.float32)
     with np.errstate(over="ignore", invalid="ignore"):

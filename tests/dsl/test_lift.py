@@ -111,7 +111,7 @@ def test_corpus() -> None:
     files = sorted(CORPUS.glob("*.py"))
     for file in files:
         source = file.read_text()
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             worst = difference(source, "stories" in file.name)
         except Refusal as refusal:
@@ -119,7 +119,7 @@ def test_corpus() -> None:
             if "np.random" in source:
                 assert "random numbers" in str(refusal)
         else:
-            assert time.perf_counter() - started < 6
+            assert time.process_time() - started < 6
             if worst > 1e-6:
                 wrong[file.name] = worst
     assert not wrong
@@ -269,13 +269,13 @@ def test_mutated_programs_never_crash_nor_hang() -> None:
                 at = rng.randrange(len(lines))
                 lines[at : at + 1] = rng.choice([[], [lines[at]] * 2, [lines[at] + rng.choice(")(x0:n[")], [rng.choice(lines)]])
             source = "\n".join(lines)
-        started = time.perf_counter()
+        started = time.process_time()
         try:
             lift(source)
             outcomes["lifted"] += 1
         except Refusal:
             outcomes["refused"] += 1
-        assert time.perf_counter() - started < 5
+        assert time.process_time() - started < 5
     assert min(outcomes.values()) > 10
 
 

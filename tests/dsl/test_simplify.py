@@ -1,5 +1,7 @@
 """The canonical form: expected texts, and the properties that make it canonical, on random programs and texts."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,7 +12,7 @@ from dsl.canonical import simplified
 from dsl.canonical.binders import rename
 from dsl.check import check
 from dsl.nodes import Program
-from dsl.text import Text
+from dsl.text import Text, plain_text
 from tests.dsl import oracle
 from tests.dsl.strategies import programs, texts
 
@@ -182,3 +184,16 @@ def test_large_programs_are_done_in_reasonable_time() -> None:
     lines = [f'when text(q) == "{a}" and text(k) == "{b}" add 0.{i % 7 + 1}' for i, a in enumerate(words) for b in words[:8]]
     canonical = simplify(parse("\n".join(lines)))
     assert simplify(canonical) == canonical
+
+
+@pytest.mark.parametrize("decimals", [(0.1, 0.2), (0.6, 0.3, 0.1), (0.7, 0.1, 0.2), (0.3, -0.1, -0.1, -0.1)])
+@pytest.mark.parametrize("limit", ["weight {op} {x}", "row {op} {x}", "weight(q, 0) {op} {x}"])
+def test_decimals_that_meet_a_limit_are_added_as_they_are_written(decimals: tuple[float, ...], limit: str) -> None:
+    """0.1 + 0.2 is more than 0.3: a program in which that decides must not come to mean another."""
+    batch = Batch([plain_text(["a", "b", "c"])])
+    for op, x in product(("<", "<=", ">", ">=", "=="), (round(sum(decimals), 6), sum(decimals))):
+        test = limit.format(op=op, x=x)
+        for guards in (["k == 0"] * len(decimals), [f"k == {i % 2}" for i in range(len(decimals))]):
+            adds = "\n".join(f"when {g} add {d}" for g, d in zip(guards, decimals, strict=True))
+            program = parse(f"{adds}\nwhen {test} add 1\nadd 0.2\nadd 0.3")
+            assert np.abs(evaluate(program, batch) - evaluate(simplify(program), batch)).max() <= 1e-6, program
