@@ -46,7 +46,6 @@ def compose(evidence: HeadEvidence, template: Template, budget: int, feedback: M
         "form": reference.form(),
     }
     system = template.fill("system", {})
-    smallest = 0
     for language, example, detailed in (
         (reference.language(annotated), reference.example(evidence.causal), True),
         (reference.brief_language(annotated), reference.example(evidence.causal), True),
@@ -56,15 +55,13 @@ def compose(evidence: HeadEvidence, template: Template, budget: int, feedback: M
         values |= {"language": language, "example": example, "feedback": ""}
         if feedback is not None:
             values["feedback"] = template.fill("feedback", feedback if detailed else {**feedback, "details": ""})
-        fixed = estimate_tokens(system) + estimate_tokens(template.fill("propose", {**values, "cells": ""}))
         # a rich prompt is worth more than a full reference, but not the poorest one
         sizes = _SIZES[:-3] if example else _SIZES
         for size in sizes:
-            cells = listing(evidence, *size)
-            smallest = fixed + estimate_tokens(cells)
-            if smallest <= budget:
-                return _messages(system, template.fill("propose", {**values, "cells": cells}))
-    return _messages(system, template.fill("propose", {**values, "cells": listing(evidence, *_SIZES[-1])}))
+            messages = _messages(system, template.fill("propose", {**values, "cells": listing(evidence, *size)}))
+            if sum(estimate_tokens(content) for _, content in messages) <= budget:
+                return messages
+    return messages  # the least there is to say
 
 
 def opening(evidence: HeadEvidence, template: Template, desk: Desk, known: str, settings: LLMSettings) -> Messages:

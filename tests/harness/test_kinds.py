@@ -85,7 +85,8 @@ def test_score_gives_the_run_s_own_figures_for_every_kind(finished, kinds, capsy
     assert capsys.readouterr().out.splitlines()[0].split() == ["head", "size", "IoU", "plain", "loud", "sums", "gap"]
 
 
-def test_a_program_file_is_scored_on_every_kind(kinds, tmp_path, capsys):
+def test_a_program_file_is_scored_on_every_kind(kinds, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("HEADSCRIPT_CACHE", str(tmp_path / "cache"))  # nothing has been read yet
     (tmp_path / "previous.pattern").write_text("when dist == 1 add 1\nwhen k == 0 add 0.1\n")
     (tmp_path / "self.pattern").write_text("when dist == 0 add 1\n")
     files = [str(tmp_path / "previous.pattern"), str(tmp_path / "self.pattern")]
