@@ -41,7 +41,7 @@ def arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--evaluations",
         type=positive(),
-        help="programs scored at most, over all heads (default: 10,000 a head)",
+        help="programs to score, over all heads; a move under way is finished (default: 10,000 a head)",
     )
     parser.add_argument("--workers", type=positive(), help="units at work at once (default: one for each core)")
     parser.add_argument("--executor", type=_executor, metavar="URL", help="dask://HOST:PORT instead of local processes")
