@@ -133,13 +133,16 @@ def lifted(folder: Path, most: int) -> list[tuple[str, Program]]:
     return found[:most]
 
 
-def pattern(program: Program, given: Sequence[Text], noise: float, rng: np.random.Generator) -> np.ndarray:
+def pattern(program: Program, given: Sequence[Text], noise: float = 0.0, rng: np.random.Generator | None = None) -> np.ndarray:
     """Its cells on the texts, text after text; noise: the part of each row that is drawn from a flat Dirichlet distribution."""
     parts = []
     for text, weights in zip(given, evaluate(program, Batch(list(given), causal=True)), strict=True):
         n = len(text)
-        rows = np.tril(rng.gamma(1.0, 1.0, (n, n)))
-        parts.append(((1 - noise) * weights[:n, :n] + noise * rows / rows.sum(1, keepdims=True)).ravel())
+        mine = weights[:n, :n]
+        if noise and rng is not None:
+            rows = np.tril(rng.gamma(1.0, 1.0, (n, n)))
+            mine = (1 - noise) * mine + noise * rows / rows.sum(1, keepdims=True)
+        parts.append(mine.ravel())
     return np.concatenate(parts)
 
 
@@ -179,7 +182,7 @@ def best(record: dict[str, Any], planted: Program, clean: np.ndarray, given: Seq
     offsets = np.cumsum([0, *(len(t) ** 2 for t in given)])
     for row in record["front"]:
         if row["size"] <= LONGER * size(planted):
-            mine = pattern(parse(row["program"]), given, 0.0, np.random.default_rng(0))
+            mine = pattern(parse(row["program"]), given)
             parts = [(mine[a:b], clean[a:b]) for a, b in pairwise(offsets)]
             found.append((float(np.mean([np.minimum(x, y).sum() / np.maximum(x, y).sum() for x, y in parts])), row["size"]))
     return max(found)
@@ -210,7 +213,7 @@ def main() -> int:
     planted = Drawn(args.seed).all(args.count) + (lifted(args.corpus, 20) if args.corpus else [])
     programs = [p for _, p in planted]
     given = texts(HELD_OUT, "test")
-    clean = [pattern(p, given, 0.0, np.random.default_rng(0)) for p in programs]
+    clean = [pattern(p, given) for p in programs]
     lines = []
     for noise in map(float, args.noise.split(",")):
         with TemporaryDirectory() as name:

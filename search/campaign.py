@@ -117,8 +117,8 @@ class Campaign:
         if self.folder.has(CONCEPTS):
             return
         starts = self._starts("heads")
-        others = self._programs_of_others("heads")
-        jobs = [(f"concepts/{h}", units.weigh, {"head": h, "starts": s, "others": others}) for h, s in starts.items()]
+        offered = units.concepts_of(program for own in starts.values() for program, _ in own[-1:])
+        jobs = [(f"concepts/{h}", units.weigh, {"head": h, "starts": s, "offered": offered}) for h, s in starts.items()]
         self._phase("concepts", jobs)
         if all(self.folder.has(f"units/{name}.json") for name, *_ in jobs):
             self.folder.write(CONCEPTS, units.concepts(self.folder, self.plan.parsimony))

@@ -49,7 +49,7 @@ class Pool:
 def results(folder: RunFolder, phase: str, first: int | None = None) -> Iterator[dict[str, Any]]:
     """The results of a phase's finished units, those of earlier rounds first, in order; of this round the `first` ones or all."""
     earlier = folder.units(phase, current=False)
-    current = [name for name in folder.units(phase) if name not in earlier]
+    current = folder.units(phase)[len(earlier) :]
     for name in (*earlier, *current[:first]):
         yield folder.read(name)
 
@@ -60,21 +60,24 @@ def gather(folder: RunFolder, phases: Sequence[str], plan: Plan, shared: int = 0
     shared: and of the first so many units of shared programs of this round.
     """
     known: dict[str, list[Any]] = {}
-    refined = {unit["heads"][0] for unit in results(folder, "refine") if unit["candidates"]}
-    own = folder.has(CONCEPTS) and {tuple(names) for names in folder.read(CONCEPTS)}
+    wanted = [*((phase, None) for phase in phases), *([("share", shared)] if shared else [])]
+    units = [(phase, unit) for phase, first in wanted for unit in results(folder, phase, first)]
+    settled, again = set[tuple[str, ...]](), set[int]()
+    if folder.has(CONCEPTS):  # of these heads the programs were said again in the concepts of the model
+        settled = {tuple(names) for names in folder.read(CONCEPTS)}
+        again = {unit["heads"][0] for phase, unit in units if phase == "refine" and unit["candidates"]}
     counts = {"made": 0, "same_text": 0, "same_behaviour": 0, "scored": 0}
-    for phase, first in (*((phase, None) for phase in phases), *([("share", shared)] if shared else [])):
-        for unit in results(folder, phase, first):
-            for name in counts:
-                counts[name] += unit["counts"][name]
-            for c in unit["candidates"]:
-                if c["rules"] > plan.max_rules:
-                    continue
-                if phase == "heads" and own is not False and unit["heads"][0] in refined and not _made(c["program"]) <= own:
-                    continue  # said again in the concepts of the model
-                entry = known.setdefault(c["program"], [c["proposer"], c["root"], {}])
-                for head in unit["heads"]:
-                    entry[2].setdefault(head, c["fit"])
+    for phase, unit in units:
+        for name in counts:
+            counts[name] += unit["counts"][name]
+        for c in unit["candidates"]:
+            if c["rules"] > plan.max_rules:
+                continue
+            if phase == "heads" and unit["heads"][0] in again and not _made(c["program"]) <= settled:
+                continue
+            entry = known.setdefault(c["program"], [c["proposer"], c["root"], {}])
+            for head in unit["heads"]:
+                entry[2].setdefault(head, c["fit"])
     programs = tuple(known)
     return (
         Pool(

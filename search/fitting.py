@@ -25,6 +25,7 @@ from dsl.nodes import (
     Statement,
     rebuild,
 )
+from search.adam import Adam
 from search.gradient import DIFFERENTIABLE, CompiledRule, Compiler, ReadsWeights, gradient, overlap, whole
 from search.problem import Problem
 
@@ -115,17 +116,13 @@ def _by_gradient(rules: list[CompiledRule], start: np.ndarray, problem: Problem,
     movable = start != 0
     log_size, sign = np.log(np.abs(np.where(movable, start, 1))), np.sign(start)
     best, kept = -1.0, start
-    first, second = np.zeros(len(start)), np.zeros(len(start))
+    adam = Adam(log_size)
     for s in range(steps):
         numbers = np.where(movable, sign * np.exp(log_size), 0)
         iou, slope = gradient(rules, numbers, problem, target)
         if iou > best:
             best, kept = iou, numbers
-        slope = slope * numbers
-        first = 0.8 * first + 0.2 * slope
-        second = 0.95 * second + 0.05 * slope**2
-        step = first / (1 - 0.8 ** (s + 1)) / (np.sqrt(second / (1 - 0.95 ** (s + 1))) + 1e-12)
-        log_size = np.clip(log_size + RATE * (1 - 0.9 * s / steps) * step, -20, 20)
+        log_size = np.clip(log_size + RATE * (1 - 0.9 * s / steps) * adam.step(slope * numbers), -20, 20)
     return kept
 
 

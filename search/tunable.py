@@ -11,11 +11,10 @@ from collections.abc import Callable
 import numpy as np
 
 from dsl.nodes import Program
+from search.adam import Adam
 from search.fitting import constants, with_constants
 from search.gradient import Compiler, Tape, backwards, forwards, sensitivity
 from search.packed import Packed
-
-FIRST, SECOND = 0.8, 0.95  # what Adam keeps of its means
 
 
 class Tunable:
@@ -55,7 +54,7 @@ class Constants:
         self._sign = np.sign(start)  # a constant that is 0 stays 0
         self._log = np.log(np.abs(np.where(start != 0, start, 1)))
         self._scale = steps(start) if len(start) else start
-        self._first, self._second, self._taken = np.zeros(len(start)), np.zeros(len(start)), 0
+        self._adam = Adam(self._log)
 
     @property
     def numbers(self) -> np.ndarray:
@@ -63,12 +62,8 @@ class Constants:
 
     def move(self, slope: np.ndarray, rate: float) -> None:
         """One step down `slope`, the derivative with respect to each constant; rate: of the logarithm of a value."""
-        slope = np.nan_to_num(slope * self.numbers) * self._scale
-        self._taken += 1
-        self._first = FIRST * self._first + (1 - FIRST) * slope
-        self._second = SECOND * self._second + (1 - SECOND) * slope**2
-        size = np.sqrt(self._second / (1 - SECOND**self._taken)) + 1e-12
-        self._log = np.clip(self._log - rate * self._scale * self._first / (1 - FIRST**self._taken) / size, -20, 20)
+        step = self._adam.step(np.nan_to_num(slope * self.numbers) * self._scale)
+        self._log = np.clip(self._log - rate * self._scale * step, -20, 20)
 
     def fitted(self) -> Program:
         """The program with the constants as they are now, to three significant digits."""

@@ -8,6 +8,7 @@ first ancestor.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from search import workspace
@@ -109,8 +110,18 @@ def explore(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start])
     return _handed_on(path, plan, [head], "grammar", _fronts(path, [head], grown(growth)), growth.evaluations)
 
 
-def weigh(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], others: str) -> dict[str, Any]:
-    """What the concepts of all heads' programs would do in the places of those of this head's, best program first.
+def concepts_of(programs: Iterable[str]) -> list[tuple[str, ...]]:
+    """The concepts of these programs that the search made."""
+    from dsl import parse
+    from search.forms.unions import made
+
+    return sorted({names for text in programs for names in made(parse(text))})
+
+
+def weigh(
+    path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], offered: Sequence[tuple[str, ...]]
+) -> dict[str, Any]:
+    """What the offered concepts would do in the places of those of this head's program.
 
     Its "uses": for each place [[names of the classes, IoU], …].
     """
@@ -118,7 +129,6 @@ def weigh(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], o
     from search.forms.places import alternatives
 
     growth = _growth(path, plan, [head])
-    offered = _concepts_of(text for _, text, _ in _others(path, others))
     uses = []
     for shape in _read(growth, starts)[-1:]:
         shape = growth.settle(shape, growth.effort.steps)[1]
@@ -142,6 +152,9 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
 
     others: the file of the run folder with the programs of all heads.
     """
+    from pathlib import Path
+
+    from search.folder import RunFolder
     from search.forms.course import begin, grown, nearest
     from search.forms.places import settled
 
@@ -149,7 +162,7 @@ def refine(path: str, plan: dict[str, Any], head: int, starts: Sequence[Start], 
     if growth.budget < BEGINNING:
         return _nothing([head])
     own = [settled(growth, shape) for shape in _read(growth, starts)]
-    given = _read(growth, [(text, root) for h, text, root in _others(path, others) if h != head])
+    given = _read(growth, [(text, root) for h, text, root in RunFolder(Path(path)).read(others) if h != head])
     near = [settled(growth, shape) for shape in nearest(growth, given, NEAREST)]
     shapes = [*own, *near]
     if not shapes:  # none of the programs there are has one of the search's forms
@@ -170,23 +183,6 @@ def share(path: str, plan: dict[str, Any], number: int, heads: Sequence[int], st
         return _nothing(heads)
     begin(growth, shapes)
     return _handed_on(path, plan, heads, "share", _fronts(path, heads, grown(growth)), growth.evaluations)
-
-
-def _others(path: str, name: str) -> list[Any]:
-    """(head, text, root) of the programs of all heads, from a file of the run folder."""
-    from pathlib import Path
-
-    from search.folder import RunFolder
-
-    return list(RunFolder(Path(path)).read(name))
-
-
-def _concepts_of(programs: Iterable[str]) -> list[tuple[str, ...]]:
-    """The concepts of these programs that the search made."""
-    from dsl import parse
-    from search.forms.unions import made
-
-    return sorted({names for text in programs for names in made(parse(text))})
 
 
 def _growth(
@@ -212,11 +208,18 @@ def _growth(
 
 
 def _read(growth: Growth, starts: Sequence[Start]) -> list[Shape]:
+    shapes = (_shape(text, growth.board.problem.causal) for text, _ in starts)
+    return [shape for shape in shapes if shape is not None]
+
+
+@lru_cache(maxsize=1 << 13)
+def _shape(text: str, causal: bool) -> Shape | None:
+    """A program as the search sees it; kept, for every head of a run looks at the programs of all others."""
     from dsl import parse
+    from search.forms.board import features
     from search.forms.reading import read
 
-    shapes = (read(parse(text), growth.board.features) for text, _ in starts)
-    return [shape for shape in shapes if shape is not None]
+    return read(parse(text), features(causal))
 
 
 def _fronts(path: str, heads: Sequence[int], found: Sequence[Any]) -> list[Finished]:

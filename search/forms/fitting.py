@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from search.adam import Adam
 from search.forms import kernels
 from search.forms.board import Board
 from search.forms.shapes import RuleShape, Shape
@@ -68,8 +69,7 @@ def fitted(board: Board, shape: Shape, target: np.ndarray, steps: int, rate: flo
     theta, beta = fit.theta(shape.theta), np.array(shape.beta, float)
     uses = fit.feats >= 0
     best = (-1.0, theta, beta)
-    m = [np.zeros_like(theta), np.zeros_like(beta)]
-    v = [np.zeros_like(theta), np.zeros_like(beta)]
+    of_theta, of_beta = Adam(theta, 1e-10), Adam(beta, 1e-10)
     scale = np.where(uses, 0.5, 0.0)
     for i, f in enumerate(fit.feats):
         if f == 0:
@@ -81,14 +81,8 @@ def fitted(board: Board, shape: Shape, target: np.ndarray, steps: int, rate: flo
         if s == steps:
             break
         speed = rate * (1 - 0.9 * s / steps)
-        for j, g in enumerate((gt, gb * scale)):
-            m[j] = 0.8 * m[j] + 0.2 * g
-            v[j] = 0.95 * v[j] + 0.05 * g**2
-            step = m[j] / (1 - 0.8 ** (s + 1)) / (np.sqrt(v[j] / (1 - 0.95 ** (s + 1))) + 1e-10)
-            if j == 0:
-                theta = np.clip(theta + speed * step, -20, 20)
-            else:
-                beta = np.where(uses, np.clip(beta + speed * scale * step, -12, 12), 0)
+        theta = np.clip(theta + speed * of_theta.step(gt), -20, 20)
+        beta = np.where(uses, np.clip(beta + speed * scale * of_beta.step(gb * scale), -12, 12), 0)
     iou, theta, beta = best
     found = tuple(tuple(float(x) for x in theta[i, : len(r.steps) + 1]) for i, r in enumerate(shape.rules))
     return float(iou), Shape(shape.rules, found, tuple(float(x) for x in beta))
