@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dsl.vocabulary import VOCABULARY
+from search.forms.vocabulary import KEYS
 from search.llm.tools.queries import CLASSES, OTHER, classes
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from search.problem import Problem
 
-MARKS = ("start", "anchor", "first_the", "first_sign", "first_stop", "first_comma", "first_break")  # keys that many queries share
 FARTHEST = 48  # distances beyond count as this
 FIRST, STEPS = 40, 100  # steps on the cross entropy, and in all
 RATE = 0.2
@@ -59,12 +59,12 @@ class _Cells:
         mark, seen = np.zeros(len(kind), int), np.zeros(len(kind), int)
         for text, begin in zip(problem.texts_given, problem.texts, strict=False):
             for j in range(len(text)):
-                mark[begin + j] = next((m + 1 for m, name in enumerate(MARKS) if VOCABULARY[name].evaluate(text, j)), 0)
+                mark[begin + j] = next((m + 1 for m, name in enumerate(KEYS) if VOCABULARY[name].evaluate(text, j)), 0)
                 seen[begin + j] = bool(VOCABULARY["repeated"].evaluate(text, j))
         columns = [
             (distance, 2 * FARTHEST + 1),
             (kind[q] * n + kind[k], n * n),
-            (mark[k] * n + kind[q], (len(MARKS) + 1) * n),
+            (mark[k] * n + kind[q], (len(KEYS) + 1) * n),
             (seen[k] * n + kind[k], 2 * n),
             (np.where(q == k, kind[q], n), n + 1),
             (same * 2 + (before[k] == strings[q]), 4),
